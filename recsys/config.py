@@ -1,0 +1,285 @@
+"""The shop file: one YAML file that says where a company's data is and how its nights are to run.
+
+Read once at the edge, checked on load, passed down. Paths in it are relative to the file itself.
+"""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from recsys.contracts import CONTRACTS
+from recsys.errors import ConfigError
+from recsys.vocabulary import ContactChannel
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+SqlExpression = Annotated[str, Field(min_length=1, max_length=4000)]
+MAX_FILE_BYTES = 1_000_000
+
+
+class Settings(BaseModel):
+    """Base of every section: unknown fields are errors, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CsvDialect(Settings):
+    """How a CSV file is written. Nothing is guessed: the header must match byte for byte."""
+
+    header: list[str] = Field(min_length=1, description="Column names exactly as in the file's first line")
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    quote: str = Field('"', min_length=1, max_length=1)
+    escape: str = Field('"', min_length=1, max_length=1)
+    encoding: Literal["utf-8", "latin-1"] = "utf-8"
+    final_newline: bool = Field(True, description="The last line ends with a newline; false accepts files without")
+
+    @field_validator("header")
+    @classmethod
+    def _distinct(cls, header: list[str]) -> list[str]:
+        repeated = sorted({name for name in header if header.count(name) > 1})
+        if repeated:
+            raise ValueError(f"column names must differ; repeated: {', '.join(repeated)}")
+        return header
+
+
+class TableSource(Settings):
+    """Where one contract table comes from: files, another table's files, or a database query."""
+
+    files: list[str] = Field(default_factory=list, description="Globs relative to the shop file")
+    same_files_as: Name | None = Field(None, description="Derive this table from another table's files")
+    query: str | None = Field(None, description="SQL for the database named in `database_env`; $1 is the night's end")
+    database_env: str | None = Field(
+        None, pattern=r"^[A-Z][A-Z0-9_]*$", description="Environment variable that holds the database's URI"
+    )
+    format: Literal["csv", "parquet", "jsonl"] = "csv"
+    csv: CsvDialect | None = None
+    file_date: str | None = Field(
+        None, description="Regular expression over the path; its one group is the file's date, YYYY-MM-DD"
+    )
+    delivery: Literal["changes", "full"] = Field(
+        "changes", description="changes: every file adds to or updates the others; full: the newest file is everything"
+    )
+    columns: dict[str, SqlExpression] = Field(min_length=1, description="One DuckDB SQL expression per contract column")
+    skip: dict[Name, SqlExpression] = Field(
+        default_factory=dict, description="Named conditions; rows that meet one are left out and counted under its name"
+    )
+    duplicates: Literal["quarantine", "last"] = Field(
+        "quarantine", description="Rows of one file that share the key: quarantine the later ones, or keep the last"
+    )
+    max_bad_share: float | None = Field(None, ge=0, le=1, description="Overrides ingest.max_bad_share for this table")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "TableSource":
+        origins = [name for name in ("files", "same_files_as", "query") if getattr(self, name)]
+        if len(origins) != 1:
+            given = ", ".join(origins) or "none"
+            raise ValueError(f"exactly one of files, same_files_as, query must be given; given: {given}")
+        if self.query and not self.database_env:
+            raise ValueError("query needs database_env, the environment variable that holds the database's URI")
+        if self.files and self.format == "csv" and self.csv is None:
+            raise ValueError("format csv needs a csv section with the header and dialect")
+        if self.format != "csv" and self.csv is not None:
+            raise ValueError(f"a csv section does not go with format {self.format}")
+        if self.file_date is not None:
+            try:
+                groups = re.compile(self.file_date).groups
+            except re.error as error:
+                raise ValueError(f"file_date is not a regular expression: {error}") from None
+            if groups != 1:
+                raise ValueError(f"file_date needs exactly one group, it has {groups}")
+        return self
+
+
+class Ingest(Settings):
+    """Limits for what is taken in."""
+
+    max_bad_share: float = Field(0.005, ge=0, le=1, description="Share of bad rows per table and night that stops it")
+
+
+class Weights(Settings):
+    """How much one interaction of each kind counts before ageing."""
+
+    order: float = Field(1.0, ge=0)
+    cart: float = Field(0.3, ge=0)
+    wishlist: float = Field(0.3, ge=0)
+    view: float = Field(0.1, ge=0)
+
+
+class Recommend(Settings):
+    """The model and the lists."""
+
+    k: int = Field(10, ge=1, le=100, description="Products per customer")
+    factors: int = Field(64, ge=1, le=1024)
+    iterations: int = Field(15, ge=1, le=200)
+    regularization: float = Field(0.01, ge=0)
+    alpha: float = Field(
+        1.0, gt=0, description="Confidence is alpha x weight; right for shops, far higher for check-ins"
+    )
+    half_life_days: int = Field(60, ge=1, description="An interaction this old counts half")
+    popular_days: int = Field(28, ge=1, description="Window of the popular list")
+    weights: Weights = Weights()
+    seed: int = Field(42, ge=0)
+    threads: int = Field(0, ge=0, description="0: all cores; the result is the same")
+
+
+class Channel(Settings):
+    """One audience: which kind of file, under which name, over which contact channel."""
+
+    name: Name
+    kind: Literal["email_file", "crm_file"]
+    contact_channel: ContactChannel = ContactChannel.EMAIL
+    slots: int = Field(5, ge=1, le=100, description="Products in the file, at most recommend.k")
+    min_items: int = Field(3, ge=1, description="Shorter lists are held back as too_few_items")
+
+
+class Gate(Settings):
+    """Bounds the night is held to."""
+
+    min_recipients: int = Field(1, ge=0, description="Per channel, while there are fewer than 14 earlier nights")
+    max_recipients: int = Field(100_000_000, ge=1)
+    min_coverage: float = Field(0.5, ge=0, le=1, description="Share of customers that must have a list")
+
+
+class Shop(Settings):
+    """A whole shop file. `path` is where it was read from."""
+
+    shop: Name
+    timezone: str = Field("UTC", description="The brand's time zone: a night ends at its midnight")
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    data_root: str = Field(description="Folder for everything the nights make, relative to the shop file")
+    sandbox: str = Field(".", description="Folder that every source file must lie in, relative to the shop file")
+    tables: dict[str, TableSource]
+    ingest: Ingest = Ingest()
+    recommend: Recommend = Recommend()
+    channels: list[Channel] = Field(min_length=1)
+    gate: Gate = Gate()
+    path: Path = Field(exclude=True)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError("not an IANA time zone name such as Europe/Berlin")
+        return zone
+
+    @field_validator("tables")
+    @classmethod
+    def _known_tables(cls, tables: dict[str, TableSource]) -> dict[str, TableSource]:
+        unknown = sorted(set(tables) - set(CONTRACTS))
+        if unknown:
+            raise ValueError(f"unknown table {', '.join(unknown)}; allowed: {', '.join(sorted(CONTRACTS))}")
+        missing = sorted(name for name, contract in CONTRACTS.items() if contract.required and name not in tables)
+        if missing:
+            raise ValueError(f"required table missing: {', '.join(missing)}")
+        for name, source in tables.items():
+            contract = CONTRACTS[name]
+            unknown = sorted(set(source.columns) - set(contract.column_names))
+            if unknown:
+                raise ValueError(
+                    f"{name}.columns: unknown column {', '.join(unknown)}; allowed: {', '.join(contract.column_names)}"
+                )
+            absent = sorted(c.name for c in contract.columns if c.required and c.name not in source.columns)
+            if absent:
+                raise ValueError(f"{name}.columns: required column missing: {', '.join(absent)}")
+            for group in contract.any_of:
+                if not set(group) & set(source.columns):
+                    raise ValueError(f"{name}.columns: at least one of {', '.join(group)} is needed")
+            origin = source.same_files_as
+            if origin is not None and (origin not in tables or not tables[origin].files):
+                raise ValueError(f"{name}.same_files_as: '{origin}' is not a table with files of its own")
+        return tables
+
+    @model_validator(mode="after")
+    def _channels_fit(self) -> "Shop":
+        names = [channel.name for channel in self.channels]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"channels: names must differ; repeated: {', '.join(repeated)}")
+        for channel in self.channels:
+            if channel.slots > self.recommend.k:
+                raise ValueError(
+                    f"channels: {channel.name}: slots is {channel.slots}, allowed: at most recommend.k = {self.recommend.k}"
+                )
+            if channel.min_items > channel.slots:
+                raise ValueError(
+                    f"channels: {channel.name}: min_items is {channel.min_items}, allowed: at most slots = {channel.slots}"
+                )
+            if channel.kind == "email_file" and channel.contact_channel is not ContactChannel.EMAIL:
+                raise ValueError(f"channels: {channel.name}: an email_file goes with contact_channel email")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    @property
+    def root(self) -> Path:
+        """Absolute folder for everything the nights make."""
+        return (self.folder / self.data_root).resolve()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    def night_end(self, run_date: date) -> datetime:
+        """The first moment, naive UTC, that no longer counts for the night of `run_date`."""
+        midnight = datetime.combine(run_date + timedelta(days=1), time(), tzinfo=self.zone)
+        return midnight.astimezone(UTC).replace(tzinfo=None)
+
+    def source(self, table: str) -> TableSource:
+        """The table's source with `same_files_as` followed: files, format, dialect and file date of the other one."""
+        source = self.tables[table]
+        if source.same_files_as is None:
+            return source
+        origin = self.tables[source.same_files_as]
+        return source.model_copy(
+            update={
+                "files": origin.files,
+                "format": origin.format,
+                "csv": origin.csv,
+                "file_date": source.file_date or origin.file_date,
+            }
+        )
+
+
+def load_shop(path: Path | str) -> Shop:
+    """Read and check a shop file.
+
+    Raises ConfigError naming the file and, for each fault, the field, the value and what is allowed.
+    """
+    path = Path(path).resolve()
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no shop file here. See examples/ for one to start from.")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes; this is not a shop file.")
+    text = path.read_text(encoding="utf-8")
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected fields such as shop, currency, data_root, tables, channels.")
+    if "path" in content:
+        raise ConfigError(f"{path}: field 'path' is not allowed here.")
+    try:
+        return Shop(**content, path=path)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error, content)}") from None
+
+
+def _explain(error: ValidationError, content: dict[str, Any]) -> str:
+    lines = []
+    for fault in error.errors():
+        field = ".".join(str(part) for part in fault["loc"]) or "(whole file)"
+        message = fault["msg"].removeprefix("Value error, ")
+        value = fault["input"]
+        shown = "" if isinstance(value, dict | list | Shop) or fault["type"] == "missing" else f" is {value!r}:"
+        if fault["type"] == "extra_forbidden":
+            shown, message = "", "there is no such field"
+        lines.append(f"{field}{shown} {message}" if shown else f"{field}: {message}")
+    heading = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
+    return f"{heading}\n  " + "\n  ".join(lines)

@@ -1,0 +1,56 @@
+"""Every error this package raises on purpose. Each message says what was found, where, and what to do next.
+
+Messages never carry customer data: they name files, lines, columns, counts and settings.
+"""
+
+
+class RecsysError(Exception):
+    """The root: catching it catches all of ours. Retrying does not help unless it is a `Transient`."""
+
+
+class Transient(RecsysError):
+    """Something outside may be different in a minute (a file still being written, a lock held): retry."""
+
+
+class ConfigError(RecsysError):
+    """The shop file is wrong: names the field, the value and what is allowed."""
+
+
+class SourceRefused(RecsysError):
+    """A delivered file or a query result breaks its contract as a whole; nothing of it was loaded."""
+
+
+class TooManyBadRows(RecsysError):
+    """More rows went to quarantine than the shop file allows; the night stops before anything else happens."""
+
+
+class StageInputMissing(RecsysError):
+    """A stage was started before the one that makes its input."""
+
+
+class FeaturesFailed(RecsysError):
+    """dbt ended with failing models or tests."""
+
+
+class ModelError(RecsysError):
+    """The model cannot be trained or scored on this input."""
+
+
+class SumsDoNotReconcile(RecsysError):
+    """Customers, decisions and files do not add up to the same totals."""
+
+
+class GateRed(RecsysError):
+    """A critical check failed, so nothing may leave."""
+
+
+class NotAudited(RecsysError):
+    """A file has no passing verdict for exactly its bytes."""
+
+
+class AlreadyPublished(RecsysError):
+    """This day was published before with other bytes; published days do not change."""
+
+
+class Fenced(RecsysError):
+    """A newer attempt of the same night has taken over; this one must not publish."""

@@ -1,0 +1,1 @@
+"""Takes in source files and query results, checked against the contracts."""

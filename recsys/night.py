@@ -1,0 +1,103 @@
+"""One night of one shop: its date and where everything it makes lies.
+
+```
+<data_root>/
+  landing/<sha256>                 source bytes as delivered
+  landed/<table>/<sha256>-<mapping>.parquet    typed rows of one source file; beside it .bad.parquet and .json
+  registry.json                    which path brought which bytes last
+  nights/<run_date>/
+    inputs.json                    the source files this night read, by hash; fixed once the night is published
+    raw/<table>.parquet            contract tables as of the night's end; quarantine, settings, channels
+    warehouse.duckdb               dbt's database of this night
+    features/*.parquet             what the model reads
+    model/                         factors and card
+    recommendations.parquet
+    decisions/*.parquet            what dbt decided: decisions and the export tables
+    files/<channel>/               finished files, not yet under a final name
+    gate/verdict.json              what was checked, bound to the hashes of the files
+    stages/<stage>.json            seconds and counts of each stage (the only files that differ between reruns)
+    page/index.html                the audience page
+  published/
+    audiences/<channel>/<run_date>/    files, manifest.json, _SUCCESS
+    analysts.duckdb
+```
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from recsys.config import Shop
+
+
+@dataclass(frozen=True)
+class Night:
+    """The night of `run_date`: everything strictly before its end counts."""
+
+    shop: Shop
+    run_date: date
+
+    @property
+    def end(self) -> datetime:
+        """The first moment (naive UTC) that no longer counts."""
+        return self.shop.night_end(self.run_date)
+
+    @property
+    def folder(self) -> Path:
+        return self.shop.root / "nights" / self.run_date.isoformat()
+
+    @property
+    def inputs(self) -> Path:
+        return self.folder / "inputs.json"
+
+    @property
+    def raw(self) -> Path:
+        return self.folder / "raw"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    @property
+    def features(self) -> Path:
+        return self.folder / "features"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def recommendations(self) -> Path:
+        return self.folder / "recommendations.parquet"
+
+    @property
+    def decisions(self) -> Path:
+        return self.folder / "decisions"
+
+    @property
+    def files(self) -> Path:
+        return self.folder / "files"
+
+    @property
+    def verdict(self) -> Path:
+        return self.folder / "gate" / "verdict.json"
+
+    @property
+    def stages(self) -> Path:
+        return self.folder / "stages"
+
+    @property
+    def page(self) -> Path:
+        return self.folder / "page" / "index.html"
+
+    @property
+    def published(self) -> Path:
+        return self.shop.root / "published"
+
+    @property
+    def analysts(self) -> Path:
+        return self.published / "analysts.duckdb"
+
+    def audience(self, channel: str) -> Path:
+        """Folder under final names for one channel's files of this night."""
+        return self.published / "audiences" / channel / self.run_date.isoformat()
