@@ -1,4 +1,4 @@
-"""The gate's verdict on exact bytes. "Checked before export" is a type: channels accept an AuditedFile and nothing else."""
+"""The gate's verdict on exact bytes. "Checked before export" is a type: channels accept only an AuditedFile."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from recsys.errors import NotAudited
 from recsys.files import read_json, sha256_of, write_json
 
+Severity = Literal["critical", "warning"]
+
 
 class Check(BaseModel):
     """One thing that was checked. `detail` holds counts and limits, never values of customers."""
@@ -18,7 +20,7 @@ class Check(BaseModel):
 
     suite: str
     check: str
-    severity: Literal["critical", "warning"]
+    severity: Severity
     passed: bool
     detail: str = ""
 
@@ -44,8 +46,8 @@ class Verdict(BaseModel):
 
     @property
     def is_green(self) -> bool:
-        """True when something was checked and no critical check failed."""
-        return bool(self.checks) and not self.failures
+        """True when something critical was checked and no critical check failed."""
+        return any(check.severity == "critical" for check in self.checks) and not self.failures
 
     @property
     def failures(self) -> tuple[Check, ...]:
@@ -59,6 +61,8 @@ class Verdict(BaseModel):
 
     def audited(self, night_folder: Path, path: Path) -> AuditedFile:
         """The file as an AuditedFile. Raises NotAudited when the verdict is red or is not about exactly these bytes."""
+        if not path.is_relative_to(night_folder):
+            raise NotAudited(f"{path}: lies outside the night's folder {night_folder}, so no gate checked it.")
         name = path.relative_to(night_folder).as_posix()
         if not self.is_green:
             raise NotAudited(f"{name}: the gate of {self.run_date} is red; nothing may leave.")
@@ -78,9 +82,12 @@ class Verdict(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> "Verdict":
-        """Read a verdict file. Raises NotAudited when there is none."""
+        """Read a verdict file. Raises NotAudited when there is none or it is no verdict."""
         if not path.is_file():
             raise NotAudited(f"{path}: there is no verdict, so nothing may leave. Run the gate first.")
-        content = read_json(path)
-        content.pop("is_green", None)
-        return cls(**content)
+        try:
+            content = read_json(path)
+            content.pop("is_green")
+            return cls(**content)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise NotAudited(f"{path}: this is not a verdict, so nothing may leave. Run the gate again.") from None

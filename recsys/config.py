@@ -6,7 +6,7 @@ Read once at the edge, checked on load, passed down. Paths in it are relative to
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -57,6 +57,9 @@ class TableSource(Settings):
     )
     format: Literal["csv", "parquet", "jsonl"] = "csv"
     csv: CsvDialect | None = None
+    fields: dict[str, Annotated[str, Field(pattern=r"^(VARCHAR|BIGINT|DOUBLE|BOOLEAN|DECIMAL\(\d+,\d+\))(\[\])?$")]] = (
+        Field(default_factory=dict, description="jsonl: the objects' fields and their types; others are ignored")
+    )
     file_date: str | None = Field(
         None, description="Regular expression over the path; its one group is the file's date, YYYY-MM-DD"
     )
@@ -84,6 +87,8 @@ class TableSource(Settings):
             raise ValueError("format csv needs a csv section with the header and dialect")
         if self.format != "csv" and self.csv is not None:
             raise ValueError(f"a csv section does not go with format {self.format}")
+        if self.files and (self.format == "jsonl") != bool(self.fields):
+            raise ValueError("format jsonl, and no other, needs fields: the objects' fields and their types")
         if self.file_date is not None:
             try:
                 groups = re.compile(self.file_date).groups
@@ -151,7 +156,7 @@ class Shop(Settings):
     timezone: str = Field("UTC", description="The brand's time zone: a night ends at its midnight")
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     data_root: str = Field(description="Folder for everything the nights make, relative to the shop file")
-    sandbox: str = Field(".", description="Folder that every source file must lie in, relative to the shop file")
+    sandbox: list[str] = Field(["."], description="Folders that source files may lie in, relative to the shop file")
     tables: dict[str, TableSource]
     ingest: Ingest = Ingest()
     recommend: Recommend = Recommend()
@@ -199,14 +204,18 @@ class Shop(Settings):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"channels: names must differ; repeated: {', '.join(repeated)}")
+        if "catalogue" in names:
+            raise ValueError("channels: the name catalogue is taken by the products file; choose another")
         for channel in self.channels:
             if channel.slots > self.recommend.k:
                 raise ValueError(
-                    f"channels: {channel.name}: slots is {channel.slots}, allowed: at most recommend.k = {self.recommend.k}"
+                    f"channels: {channel.name}: slots is {channel.slots}, "
+                    f"allowed: at most recommend.k = {self.recommend.k}"
                 )
             if channel.min_items > channel.slots:
                 raise ValueError(
-                    f"channels: {channel.name}: min_items is {channel.min_items}, allowed: at most slots = {channel.slots}"
+                    f"channels: {channel.name}: min_items is {channel.min_items}, "
+                    f"allowed: at most slots = {channel.slots}"
                 )
             if channel.kind == "email_file" and channel.contact_channel is not ContactChannel.EMAIL:
                 raise ValueError(f"channels: {channel.name}: an email_file goes with contact_channel email")
@@ -241,6 +250,7 @@ class Shop(Settings):
                 "files": origin.files,
                 "format": origin.format,
                 "csv": origin.csv,
+                "fields": origin.fields,
                 "file_date": source.file_date or origin.file_date,
             }
         )
@@ -268,10 +278,10 @@ def load_shop(path: Path | str) -> Shop:
     try:
         return Shop(**content, path=path)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(error, content)}") from None
+        raise ConfigError(f"{path}: {_explain(error)}") from None
 
 
-def _explain(error: ValidationError, content: dict[str, Any]) -> str:
+def _explain(error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
         field = ".".join(str(part) for part in fault["loc"]) or "(whole file)"

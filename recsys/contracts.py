@@ -37,7 +37,8 @@ class Contract:
 
     `key` set: one row per key, and the newest file's row wins. `key` empty: rows are statements or lines without an
     identity of their own; the same row in several files counts as often as in the file that has it most often.
-    `moment` names the column that places a row in time; rows at or after the night's end are not read that night.
+    `moment` names the column that places a row in time; rows at or after the night's end are not read that night, rows
+    without a moment are.
     `any_of` lists groups of columns of which at least one must be filled.
     """
 
@@ -81,6 +82,7 @@ CONTRACTS: dict[str, Contract] = {
             grain="one customer",
             key=("customer_id",),
             version="updated_at",
+            moment="created_at",
             required=True,
             columns=(
                 _id("customer_id", "The company's own id of a customer", required=True, personal=True),

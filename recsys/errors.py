@@ -54,3 +54,15 @@ class AlreadyPublished(RecsysError):
 
 class Fenced(RecsysError):
     """A newer attempt of the same night has taken over; this one must not publish."""
+
+
+class HistoryUnreadable(RecsysError):
+    """The analysts' database of earlier nights is damaged or not ours; it is left as it is, and nothing replaces it."""
+
+
+class CannotRender(RecsysError):
+    """The decisions do not make a valid file for a channel; that file was not made."""
+
+
+class CannotPublish(RecsysError):
+    """The disk or the folder under the final names refuses the files: full, read-only, not ours, a symbolic link."""

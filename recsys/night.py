@@ -4,6 +4,7 @@
 <data_root>/
   landing/<sha256>                 source bytes as delivered
   landed/<table>/<sha256>-<mapping>.parquet    typed rows of one source file; beside it .bad.parquet and .json
+  lock                             held by the stage that is writing
   registry.json                    which path brought which bytes last
   nights/<run_date>/
     inputs.json                    the source files this night read, by hash; fixed once the night is published
@@ -15,7 +16,8 @@
     decisions/*.parquet            what dbt decided: decisions and the export tables
     files/<channel>/               finished files, not yet under a final name
     gate/verdict.json              what was checked, bound to the hashes of the files
-    stages/<stage>.json            seconds and counts of each stage (the only files that differ between reruns)
+    stages/<stage>.json            seconds and counts of each stage; stages/export_<channel>.attempt, the attempt's number
+                                   (the only files that differ between reruns)
     page/index.html                the audience page
   published/
     audiences/<channel>/<run_date>/    files, manifest.json, _SUCCESS

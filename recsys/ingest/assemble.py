@@ -1,9 +1,14 @@
 """Writes a night's raw tables: every contract table as of the night's end, and the settings dbt works with."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import polars as pl
 
+from recsys.contracts import Contract
+from recsys.database import connect, copy_to_parquet, literal, quoted
 from recsys.night import Night
-from recsys.tables import write_parquet
+from recsys.tables import schema_of, write_parquet
 
 QUARANTINE_SCHEMA = pl.Schema(
     {
@@ -16,6 +21,79 @@ QUARANTINE_SCHEMA = pl.Schema(
         "source_sha256": pl.String(),
     }
 )
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """The landed rows of one source file."""
+
+    good: Path
+    bad: Path
+    name: str
+    file_date: str
+    """ISO date, empty when the file has none."""
+    sha256: str
+
+    def quarantine(self) -> pl.DataFrame:
+        """The file's bad rows in the shape of the quarantine table."""
+        return pl.read_parquet(self.bad).select(
+            pl.lit(self.good.parent.name).alias("table_name"),
+            pl.lit(self.name).alias("file"),
+            "line",
+            "column_name",
+            "reason",
+            "row_hash",
+            pl.lit(self.sha256).alias("source_sha256"),
+        )
+
+
+def assemble(night: Night, contract: Contract, files: list[RawFile]) -> int:
+    """Write `raw/<table>.parquet` from the landed files and return its rows.
+
+    Which rows stay depends on what the files say, never on when they arrived. Tables with a key: the row with the
+    newest version column, then of the newest file. Tables without: a row counts as often as in the file that has it
+    most often, so that overlapping deliveries add nothing. Rows at or after the night's end stay out.
+    """
+    target = night.raw / f"{contract.name}.parquet"
+    if not files:
+        write_parquet(schema_of(contract).to_frame(), target)
+        return 0
+    names = ", ".join(quoted(column) for column in contract.column_names)
+    in_time = f"WHERE coalesce({quoted(contract.moment)} < $night_end, true)" if contract.moment else ""
+    with connect(folders=[files[0].good.parent, night.raw]) as con:
+        con.execute("CREATE TEMP TABLE landed (path VARCHAR, file VARCHAR, file_date VARCHAR)")
+        con.executemany("INSERT INTO landed VALUES (?, ?, ?)", [[str(f.good), f.name, f.file_date] for f in files])
+        con.execute(
+            f"""
+            CREATE TEMP VIEW every_row AS
+            SELECT rows.* EXCLUDE (filename), landed.file, landed.file_date
+            FROM read_parquet([{", ".join(literal(str(f.good)) for f in files)}], filename = true) AS rows
+            JOIN landed ON rows.filename = landed.path
+            """
+        )
+        if contract.key:
+            keys = ", ".join(quoted(column) for column in contract.key)
+            version = f"{quoted(contract.version)} DESC NULLS LAST, " if contract.version else ""
+            kept = f"""
+                SELECT {names} FROM every_row {in_time}
+                QUALIFY 1 = row_number() OVER (
+                    PARTITION BY {keys} ORDER BY {version}file_date DESC, file DESC, _line DESC
+                )
+            """
+        elif len(files) == 1:
+            kept = f"SELECT {names} FROM every_row {in_time}"
+        else:
+            kept = f"""
+                SELECT {names} FROM (
+                    SELECT {names}, unnest(range(max(copies))) AS _copy
+                    FROM (SELECT {names}, file, count(*) AS copies FROM every_row {in_time} GROUP BY ALL)
+                    GROUP BY {names}
+                )
+            """
+        parameters = {"night_end": night.end} if contract.moment else {}
+        con.execute(f"CREATE TEMP TABLE kept AS {kept}", parameters)
+        copy_to_parquet(con, f"SELECT * FROM kept ORDER BY {names}", target)
+        return int(con.execute("SELECT count(*) FROM kept").fetchall()[0][0])
 
 
 def write_quarantine(night: Night, parts: list[pl.DataFrame]) -> pl.DataFrame:

@@ -1,0 +1,4 @@
+{# Schemas are called exactly what the folder says: core, not main_core. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ custom_schema_name or target.schema }}
+{%- endmacro %}

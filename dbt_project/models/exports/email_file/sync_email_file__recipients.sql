@@ -1,0 +1,41 @@
+with decisions as (
+
+    select * from {{ ref('fct_decisions') }} where status = 'exported'
+
+),
+
+channels as (
+
+    select channel from {{ ref('stg_night__channels') }} where kind = 'email_file'
+
+),
+
+customers as (
+
+    select * from {{ ref('dim_customers') }}
+
+),
+
+addresses as (
+
+    select customer_id, address from {{ ref('int_customers__addressed') }} where contact_channel = 'email'
+
+),
+
+final as (
+
+    select
+        decisions.channel,
+        decisions.customer_id,
+        addresses.address as email,
+        customers.first_name,
+        customers.language,
+        customers.country
+    from decisions
+    inner join channels on decisions.channel = channels.channel
+    inner join customers on decisions.customer_id = customers.customer_id
+    inner join addresses on decisions.customer_id = addresses.customer_id
+
+)
+
+select * from final

@@ -1,0 +1,74 @@
+-- Unknown means no: only an explicit consent that still holds, with nothing against it, makes a customer contactable.
+with customers as (
+
+    select customer_id from {{ ref('dim_customers') }}
+
+),
+
+settings as (
+
+    select * from {{ ref('stg_night__settings') }}
+
+),
+
+consents as (
+
+    select * from {{ ref('int_consents__current') }}
+
+),
+
+suppressions as (
+
+    select * from {{ ref('int_suppressions__matched') }}
+
+),
+
+addresses as (
+
+    select * from {{ ref('int_customers__addressed') }} where is_valid
+
+),
+
+facts as (
+
+    select
+        customers.customer_id,
+        contact_channels.contact_channel,
+        suppressions.customer_id is not null as is_suppressed,
+        coalesce(consents.status = 'granted', false) as is_granted,
+        consents.valid_until is null or consents.valid_until > settings.night_end as is_unexpired,
+        contact_channels.contact_channel not in ('email', 'sms') or addresses.customer_id is not null as is_reachable,
+        case when consents.status = 'granted' then consents.valid_until end as consent_valid_until
+    from customers
+    cross join {{ contact_channels() }}
+    cross join settings
+    left join consents
+        on customers.customer_id = consents.customer_id
+        and contact_channels.contact_channel = consents.contact_channel
+    left join suppressions
+        on customers.customer_id = suppressions.customer_id
+        and contact_channels.contact_channel = suppressions.contact_channel
+    left join addresses
+        on customers.customer_id = addresses.customer_id
+        and contact_channels.contact_channel = addresses.contact_channel
+
+),
+
+final as (
+
+    select
+        customer_id,
+        contact_channel,
+        case
+            when is_suppressed then 'suppressed'
+            when not is_granted then 'no_consent'
+            when not is_unexpired then 'consent_expired'
+            when not is_reachable then 'invalid_address'
+        end as reason,
+        coalesce(not is_suppressed and is_granted and is_unexpired and is_reachable, false) as is_contactable,
+        consent_valid_until
+    from facts
+
+)
+
+select * from final

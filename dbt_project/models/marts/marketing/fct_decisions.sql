@@ -1,0 +1,138 @@
+with customers as (
+
+    select customer_id from {{ ref('dim_customers') }}
+
+),
+
+channels as (
+
+    select * from {{ ref('stg_night__channels') }}
+
+),
+
+settings as (
+
+    select * from {{ ref('stg_night__settings') }}
+
+),
+
+contactability as (
+
+    select * from {{ ref('customer_contactability') }}
+
+),
+
+claims as (
+
+    select * from {{ ref('int_addresses__claimed') }}
+
+),
+
+suppressions as (
+
+    select * from {{ ref('int_suppressions__matched') }}
+
+),
+
+recommendations as (
+
+    select * from {{ ref('fct_recommendations') }}
+
+),
+
+lists as (
+
+    select
+        recommendations.customer_id,
+        channels.channel,
+        count(*) as items
+    from recommendations
+    inner join channels on recommendations.rank <= channels.slots
+    group by recommendations.customer_id, channels.channel
+
+),
+
+facts as (
+
+    select
+        settings.run_date,
+        customers.customer_id,
+        channels.channel,
+        channels.contact_channel,
+        channels.min_items,
+        contactability.is_contactable,
+        contactability.reason as hindrance,
+        contactability.consent_valid_until,
+        suppressions.reason as suppression,
+        channels.contact_channel not in ('email', 'sms') or coalesce(claims.is_first, false) as is_first,
+        coalesce(lists.items, 0) as items
+    from customers
+    cross join channels
+    cross join settings
+    left join contactability
+        on customers.customer_id = contactability.customer_id
+        and channels.contact_channel = contactability.contact_channel
+    left join claims
+        on customers.customer_id = claims.customer_id
+        and channels.contact_channel = claims.contact_channel
+    left join suppressions
+        on customers.customer_id = suppressions.customer_id
+        and channels.contact_channel = suppressions.contact_channel
+    left join lists
+        on customers.customer_id = lists.customer_id
+        and channels.channel = lists.channel
+
+),
+
+decided as (
+
+    select
+        *,
+        case
+            when is_contactable is distinct from true then coalesce(hindrance, 'no_consent')
+            when not is_first then 'duplicate_address'
+            when items < min_items then 'too_few_items'
+            else 'exported'
+        end as status,
+        case contact_channel
+            when 'email' then 'by e-mail'
+            when 'sms' then 'by text message'
+            when 'push' then 'by push message'
+            when 'post' then 'by post'
+            when 'ads' then 'through advertising'
+        end as by_channel,
+        case contact_channel when 'email' then 'e-mail address' when 'sms' then 'phone number' end as address
+    from facts
+
+),
+
+final as (
+
+    select
+        run_date,
+        customer_id,
+        channel,
+        contact_channel,
+        status,
+        case status
+            when 'suppressed' then 'Must not be contacted ' || by_channel || ': ' || case suppression
+                when 'unsubscribe' then 'unsubscribed'
+                when 'hard_bounce' then 'an earlier message bounced'
+                when 'complaint' then 'complained about an earlier message'
+                when 'do_not_contact' then 'asked not to be contacted'
+                when 'erased' then 'asked to be erased'
+            end
+            when 'no_consent' then 'No current consent for marketing ' || by_channel
+            when 'consent_expired' then 'The consent for marketing ' || by_channel || ' expired on '
+            || strftime(consent_valid_until, '%Y-%m-%d')
+            when 'invalid_address' then 'No valid ' || address
+            when 'duplicate_address' then 'Another customer with the same ' || address || ' is contacted instead'
+            when 'too_few_items' then 'Too few recommended products: ' || items || ' of at least ' || min_items
+            when 'exported' then 'Exported with ' || items || case items when 1 then ' product' else ' products' end
+        end as reason,
+        items
+    from decided
+
+)
+
+select * from final

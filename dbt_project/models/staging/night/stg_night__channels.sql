@@ -1,0 +1,8 @@
+select
+    channel,
+    kind,
+    contact_channel,
+    cast(slots as bigint) as slots,
+    cast(min_items as bigint) as min_items,
+    cast(position as bigint) as position
+from {{ source('night', 'channels') }}

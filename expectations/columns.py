@@ -1,0 +1,63 @@
+"""The columns that each table and each finished file may have, in order. A column that is not here does not leave."""
+
+from recsys.config import Channel, Shop
+
+RECOMMENDATIONS = ("run_date", "customer_id", "rank", "product_id", "source", "score", "model_version")
+CATALOGUE = ("product_id", "name", "category", "brand", "price", "currency", "url", "image_url")
+TABLES: dict[str, tuple[str, ...]] = {
+    "fct_recommendations": (
+        "run_date",
+        "customer_id",
+        "rank",
+        "product_id",
+        "source",
+        "reason",
+        "model_version",
+        "score",
+    ),
+    "fct_decisions": ("run_date", "customer_id", "channel", "contact_channel", "status", "reason", "items"),
+    "sync_email_file__recipients": ("channel", "customer_id", "email", "first_name", "language", "country"),
+    "sync_email_file__items": (
+        "channel",
+        "customer_id",
+        "rank",
+        "product_id",
+        "product_name",
+        "reason",
+        "url",
+        "image_url",
+        "price",
+        "currency",
+    ),
+    "sync_crm_file__recipients": ("channel", "customer_id", "language", "country"),
+    "sync_crm_file__items": ("channel", "customer_id", "rank", "product_id", "product_name", "reason"),
+    "sync_catalogue__products": CATALOGUE,
+}
+"""The tables below decisions/."""
+
+FILE_HEAD = {
+    "email_file": ("customer_id", "email", "first_name", "language", "country", "run_date"),
+    "crm_file": ("customer_id", "language", "country", "run_date"),
+}
+FILE_SLOT = {
+    "email_file": ("id", "name", "reason", "url", "image_url", "price", "currency"),
+    "crm_file": ("id", "name", "reason"),
+}
+FREE_TEXT = frozenset({"first_name", "name", "reason", "category", "brand"})
+"""Cells that people outside the company can have written into, by column or by part of a slot."""
+
+
+def slot_column(slot: int, part: str) -> str:
+    """Name of one part of one slot in a finished file, as in rec_1_id."""
+    return f"rec_{slot}_{part}"
+
+
+def file_columns(channel: Channel) -> tuple[str, ...]:
+    """The columns of a channel's finished file for the configured number of slots."""
+    slots = (slot_column(slot, part) for slot in range(1, channel.slots + 1) for part in FILE_SLOT[channel.kind])
+    return (*FILE_HEAD[channel.kind], *slots)
+
+
+def channels_of(shop: Shop, kind: str) -> list[Channel]:
+    """The configured channels of one kind."""
+    return [channel for channel in shop.channels if channel.kind == kind]

@@ -1,0 +1,118 @@
+"""Everything the gate looks at, read once: each file's hash is taken from the very bytes that are checked."""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from expectations.columns import FILE_SLOT, TABLES, slot_column
+from expectations.crashes import explained
+from recsys.audit import Check
+from recsys.config import Channel
+from recsys.night import Night
+
+CATALOGUE = "catalogue"
+
+
+@dataclass(frozen=True)
+class FinishedFile:
+    """A finished CSV file: all cells as text, an empty cell as null."""
+
+    content: bytes
+    cells: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one night made. `files` by channel, and the catalogue; `hashes` by path relative to the night's folder."""
+
+    night: Night
+    recommendations: pl.DataFrame
+    tables: Mapping[str, pl.DataFrame]
+    files: Mapping[str, FinishedFile]
+    hashes: Mapping[str, str]
+
+    def audience(self, channel: Channel) -> pl.DataFrame:
+        """The cells of a channel's finished file; one row per recipient."""
+        return self.files[channel.name].cells
+
+    def slots(self, channel: Channel) -> pl.DataFrame:
+        """The finished file's slots below each other: channel, customer_id, rank and the parts of a slot.
+
+        One row per recipient and slot that has anything in it; none for an empty audience.
+        """
+        cells, parts = self.audience(channel), FILE_SLOT[channel.kind]
+        pieces = [
+            cells.select(
+                pl.lit(channel.name).alias("channel"),
+                "customer_id",
+                pl.lit(slot, dtype=pl.Int64).alias("rank"),
+                *(pl.col(slot_column(slot, part)).alias(part) for part in parts),
+            ).filter(pl.any_horizontal(pl.col(parts).is_not_null()))
+            for slot in range(1, channel.slots + 1)
+        ]
+        return pl.concat(pieces).rename({"id": "product_id", "name": "product_name"})
+
+    def exported(self, channel: Channel) -> pl.DataFrame:
+        """The decisions of status exported of one channel: customer_id."""
+        return (
+            self.tables["fct_decisions"]
+            .filter(pl.col("channel") == channel.name, pl.col("status") == "exported")
+            .select("customer_id")
+        )
+
+
+def file_of(night: Night, name: str) -> Path:
+    """Where the finished file of a channel, or of the catalogue, must lie."""
+    return night.files / name / f"{name}_{night.run_date:%Y%m%d}.csv"
+
+
+def read_cells(content: bytes) -> pl.DataFrame:
+    """A CSV file as text columns. Raises polars errors for what is no CSV file."""
+    cells = pl.read_csv(io.BytesIO(content), infer_schema=False)
+    return cells.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)).name.keep())
+
+
+def gather(night: Night) -> tuple[Evidence | None, list[Check]]:
+    """The evidence, and one check per file that it could be read. Evidence is None when anything is missing or torn."""
+    checks: list[Check] = []
+    hashes: dict[str, str] = {}
+
+    def taken(path: Path) -> bytes:
+        content = path.read_bytes()
+        hashes[path.relative_to(night.folder).as_posix()] = hashlib.sha256(content).hexdigest()
+        return content
+
+    def finished(name: str) -> FinishedFile:
+        content = taken(file_of(night, name))
+        return FinishedFile(content, read_cells(content))
+
+    def table(path: Path) -> pl.DataFrame:
+        return pl.read_parquet(io.BytesIO(taken(path)))
+
+    recommendations: pl.DataFrame | None = None
+    tables: dict[str, pl.DataFrame] = {}
+    files: dict[str, FinishedFile] = {}
+    wanted = {name: night.decisions / f"{name}.parquet" for name in TABLES}
+    audiences = [*(channel.name for channel in night.shop.channels), CATALOGUE]
+    for path in (night.recommendations, *wanted.values(), *(file_of(night, name) for name in audiences)):
+        try:
+            if path == night.recommendations:
+                recommendations = table(path)
+            elif path.suffix == ".parquet":
+                tables[path.stem] = table(path)
+            else:
+                files[path.parent.name] = finished(path.parent.name)
+            problem = ""
+        except FileNotFoundError:
+            problem = "is missing; run the stages before the gate"
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the gate is red and says so
+            problem = explained(error)
+        name = path.relative_to(night.folder).as_posix()
+        checks.append(Check(suite="evidence", check=name, severity="critical", passed=not problem, detail=problem))
+    if recommendations is None or any(not check.passed for check in checks):
+        return None, checks
+    return Evidence(night, recommendations, tables, files, hashes), checks

@@ -1,0 +1,116 @@
+"""Stage `gate`: everything that must hold before anything leaves, and the verdict on it.
+
+Suites of Great Expectations, companions for what it lets pass, the volume against the last nights, and the independent
+re-count on the finished files. Whatever crashes counts as a critical check that failed. The verdict is written in any
+case; a red one stops the night.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+from expectations import companions, facts, recount, shape, volume
+from expectations import evidence as evidence_of
+from expectations.batches import batches
+from expectations.evidence import Evidence
+from expectations.facts import Facts
+from expectations.findings import guarded
+from expectations.suites import Validator
+from recsys.audit import Check, Verdict
+from recsys.config import load_shop
+from recsys.errors import GateRed, RecsysError
+from recsys.night import Night
+
+
+def run(night: Night) -> dict[str, int | str]:
+    """Check the night, write `gate/verdict.json`, and say how many checks were made.
+
+    The verdict of an earlier run is removed first. Raises GateRed, after the verdict is written, when a critical check
+    failed; the message's last lines name every one of them.
+    """
+    night.verdict.unlink(missing_ok=True)
+    verdict, recipients = audit(night)
+    verdict.write(night.verdict)
+    if not verdict.is_green:
+        raise GateRed(_explained(night, verdict))
+    return {
+        "checks": len(verdict.checks),
+        "warnings": len(verdict.warnings),
+        "files": len(verdict.files),
+        "recipients": recipients,
+    }
+
+
+def audit(night: Night) -> tuple[Verdict, int]:
+    """The verdict on a night as it lies there, and how many recipients its audiences have. Writes nothing."""
+    hashes: dict[str, str] = {}
+    recipients = 0
+
+    def everything() -> list[Check]:
+        nonlocal recipients
+        evidence, checks = evidence_of.gather(night)
+        if evidence is None:
+            return checks
+        hashes.update(evidence.hashes)
+        recipients = sum(evidence.audience(channel).height for channel in night.shop.channels)
+        return checks + _examined(evidence)
+
+    checks = guarded("gate", "ran", everything)
+    return Verdict(run_date=night.run_date, checks=tuple(checks), files=hashes), recipients
+
+
+def _examined(evidence: Evidence) -> list[Check]:
+    night = evidence.night
+    known = facts.gather(night)
+    permissions = recount.gather(night)
+    checks = guarded("suites", "ran", partial(_validated, evidence, known))
+    checks += guarded("companions", "tables_ran", partial(companions.tables, evidence, known))
+    checks += guarded("companions", "files_ran", partial(companions.files, evidence))
+    for channel in night.shop.channels:
+        recounted = partial(recount.check, evidence, permissions, channel)
+        checks += guarded(f"recount/{channel.name}", "ran", recounted)
+    checks += guarded("volume", "ran", partial(volume.check, evidence))
+    checks += guarded("shape", "ran", partial(shape.check, evidence, known))
+    return checks
+
+
+def _validated(evidence: Evidence, known: Facts) -> list[Check]:
+    validator = Validator()
+    checks: list[Check] = []
+    for batch in batches(evidence, known):
+        checks += guarded(batch.about, f"{batch.suite}_suite_ran", partial(validator.run, batch))
+    return checks
+
+
+def _explained(night: Night, verdict: Verdict) -> str:
+    failed = [f"  {check.suite}: {check.check}: {check.detail}" for check in verdict.failures]
+    return "\n".join(
+        [
+            f"The gate of {night.run_date} is red: {len(failed)} of {len(verdict.checks)} checks failed, so nothing "
+            f"leaves and earlier nights stay as they are. Correct the cause and run the night again from the stage "
+            f"that made it. All checks: {night.verdict}",
+            *(failed or ["  gate: nothing critical was checked"]),
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m expectations.gate SHOP_FILE RUN_DATE`: 0 when the gate is green, 1 when it is red or cannot start."""
+    parser = argparse.ArgumentParser(prog="python -m expectations.gate", description="Check one night.")
+    parser.add_argument("shop_file", type=Path)
+    parser.add_argument("run_date", type=date.fromisoformat, help="YYYY-MM-DD")
+    given = parser.parse_args(arguments)
+    try:
+        counts = run(Night(load_shop(given.shop_file), given.run_date))
+    except RecsysError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(", ".join(f"{name} {count}" for name, count in counts.items()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""The history tables of the analysts' database: what each of them holds, declared once.
+
+Every row belongs to one run_date. Publishing a night again replaces the rows of its run_date and no others.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its DuckDB type, and the sentence an analyst reads about it."""
+
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class HistoryTable:
+    """One table that keeps every night; `order` is a total order, in which rows are stored."""
+
+    name: str
+    comment: str
+    order: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+RUN_DATE = Column("run_date", "DATE", "The night: its logical date; everything strictly before its end counts")
+_CUSTOMER = Column("customer_id", "VARCHAR", "The company's own id of a customer")
+_CHANNEL = Column("channel", "VARCHAR", "The audience, as the shop file names it")
+_STATUS = Column(
+    "status",
+    "VARCHAR",
+    "exported, or the first reason to hold the customer back: suppressed, no_consent, consent_expired, "
+    "invalid_address, duplicate_address, too_few_items",
+)
+_ITEMS = Column("items", "BIGINT", "Products in the customer's row of the audience file; 0 when held back")
+_SHA256 = Column("sha256", "VARCHAR", "Hex SHA-256 of the file's bytes")
+
+HISTORY: tuple[HistoryTable, ...] = (
+    HistoryTable(
+        "nights",
+        "One row per published night. The marts beside it are those of the latest run_date in this table.",
+        ("run_date",),
+        (
+            RUN_DATE,
+            Column("shop", "VARCHAR", "The shop file's name for the shop"),
+            Column("currency", "VARCHAR", "Currency of the shop's money, ISO 4217"),
+            Column("model_version", "VARCHAR", "The model that made the recommendations; null when there were none"),
+            Column("customers", "BIGINT", "Known customers"),
+            Column("customers_with_list", "BIGINT", "Customers with at least one recommendation"),
+            Column("recommendations", "BIGINT", "Rows of recommendations"),
+            Column("decisions", "BIGINT", "Rows of decisions: known customers times channels"),
+            Column("exported", "BIGINT", "Decisions with status exported, over all channels"),
+            Column("held_back", "BIGINT", "Decisions with any other status, over all channels"),
+            Column("checks", "BIGINT", "Checks of the gate"),
+            Column("warnings", "BIGINT", "Checks that failed without stopping the night"),
+            Column("absent_tables", "VARCHAR[]", "Optional input tables that the shop did not deliver"),
+        ),
+    ),
+    HistoryTable(
+        "recommendations",
+        "One row per night, customer and rank: what was recommended, from which source and why.",
+        ("run_date", "customer_id", "rank"),
+        (
+            RUN_DATE,
+            _CUSTOMER,
+            Column("rank", "INTEGER", "Place in the customer's list, from 1 without gaps"),
+            Column("product_id", "VARCHAR", "The recommended product"),
+            Column("source", "VARCHAR", "individual (the model, from the customer's own history) or popular"),
+            Column("reason", "VARCHAR", "Why this product, as a sentence"),
+            Column("model_version", "VARCHAR", "The model that made the row"),
+            Column("score", "DOUBLE", "How strongly; comparable within one customer and source only"),
+        ),
+    ),
+    HistoryTable(
+        "decisions",
+        "One row per night, known customer and channel: exported, or the first reason why not.",
+        ("run_date", "customer_id", "channel"),
+        (
+            RUN_DATE,
+            _CUSTOMER,
+            _CHANNEL,
+            Column("contact_channel", "VARCHAR", "How the audience is reached: email, sms, push, post or ads"),
+            _STATUS,
+            Column("reason", "VARCHAR", "The status as a sentence"),
+            _ITEMS,
+        ),
+    ),
+    HistoryTable(
+        "contact_history",
+        "One row per night, customer and channel for whom a message was planned.",
+        ("run_date", "customer_id", "channel"),
+        (RUN_DATE, _CUSTOMER, _CHANNEL, _STATUS, _ITEMS),
+    ),
+    HistoryTable(
+        "deliveries",
+        "One row per night, channel and file that left under a final name.",
+        ("run_date", "channel", "file"),
+        (
+            RUN_DATE,
+            Column("channel", "VARCHAR", "The audience, or catalogue"),
+            Column("file", "VARCHAR", "Name of the file"),
+            Column("rows", "BIGINT", "Rows without the header"),
+            Column("bytes", "BIGINT", "Size in bytes"),
+            _SHA256,
+            Column("manifest_sha256", "VARCHAR", "Hex SHA-256 of the manifest that lies beside the file"),
+        ),
+    ),
+    HistoryTable(
+        "gate_checks",
+        "One row per night and check of the gate.",
+        ("run_date", "suite", "check_name", "severity", "detail"),
+        (
+            RUN_DATE,
+            Column("suite", "VARCHAR", "What was checked"),
+            Column("check_name", "VARCHAR", "What had to hold"),
+            Column("severity", "VARCHAR", "critical stops the night; warning is recorded"),
+            Column("passed", "BOOLEAN", "Whether it held"),
+            Column("detail", "VARCHAR", "Counts and limits; never values of customers"),
+        ),
+    ),
+    HistoryTable(
+        "source_files",
+        "One row per night, input table and source file or query that the night was made from.",
+        ("run_date", "table_name", "file", "sha256"),
+        (
+            RUN_DATE,
+            Column("table_name", "VARCHAR", "The input table"),
+            Column("file", "VARCHAR", "The source file, or the query's name"),
+            Column("file_date", "DATE", "The date in the file's path, when the shop file says where"),
+            _SHA256,
+            Column("rows", "BIGINT", "Good rows in it"),
+            Column("bad_rows", "BIGINT", "Rows that went to quarantine"),
+            Column("skipped_rows", "BIGINT", "Rows left out on purpose, by a condition of the shop file"),
+            Column("skipped_by", "MAP(VARCHAR, BIGINT)", "The same per condition"),
+            Column("is_new", "BOOLEAN", "Read for the first time this night"),
+        ),
+    ),
+    HistoryTable(
+        "quarantine",
+        "One row per night, bad row and reason; no values of the row.",
+        ("run_date", "table_name", "file", "line", "column_name", "reason", "row_hash", "source_sha256"),
+        (
+            RUN_DATE,
+            Column("table_name", "VARCHAR", "The input table"),
+            Column("file", "VARCHAR", "The source file"),
+            Column("line", "BIGINT", "Where in the file"),
+            Column("column_name", "VARCHAR", "The column that broke its contract"),
+            Column("reason", "VARCHAR", "How"),
+            Column("row_hash", "VARCHAR", "Hash of the row, to recognise it when it comes again"),
+            Column("source_sha256", "VARCHAR", "Hex SHA-256 of the source file's bytes"),
+        ),
+    ),
+)

@@ -1,0 +1,66 @@
+"""Files with one row per recipient and the recommended products side by side in numbered slots."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from recsys.channels.base import read_decisions, require_distinct
+from recsys.channels.csv_file import CsvFile
+from recsys.errors import CannotRender
+
+
+class SlotFile(CsvFile):
+    """One row per recipient ordered by customer_id; `rec_1_id` and so on, empty where the list is shorter."""
+
+    kind: str
+    """As in the shop file; the export tables are `sync_<kind>__recipients` and `sync_<kind>__items`."""
+
+    def __init__(self, name: str, slots: int) -> None:
+        self.name = name
+        self.slots = slots
+
+    @property
+    @abstractmethod
+    def recipient_columns(self) -> tuple[str, ...]:
+        """What is said about the recipient, customer_id first."""
+
+    @property
+    @abstractmethod
+    def slot_columns(self) -> Mapping[str, str]:
+        """What is said about each product: `rec_<slot>_<key>` holds the items' column <value>."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        slots = (f"rec_{slot}_{cell}" for slot in range(1, self.slots + 1) for cell in self.slot_columns)
+        return (*self.recipient_columns, "run_date", *slots)
+
+    @property
+    def identifiers(self) -> frozenset[str]:
+        return frozenset({"customer_id", "email", *(f"rec_{slot}_id" for slot in range(1, self.slots + 1))})
+
+    def table(self, decisions: Path, run_date: date) -> pl.DataFrame:
+        ours = pl.col("channel") == self.name
+        recipients = read_decisions(decisions, f"sync_{self.kind}__recipients").filter(ours)
+        items = read_decisions(decisions, f"sync_{self.kind}__items").filter(ours)
+        self._check(recipients, items)
+        table = recipients.select(*self.recipient_columns, pl.lit(run_date, pl.Date).alias("run_date"))
+        table = table.sort("customer_id")
+        for slot in range(1, self.slots + 1):
+            cells = (pl.col(column).alias(f"rec_{slot}_{cell}") for cell, column in self.slot_columns.items())
+            of_slot = items.filter(pl.col("rank") == slot).select("customer_id", *cells)
+            table = table.join(of_slot, on="customer_id", how="left", maintain_order="left")
+        return table
+
+    def _check(self, recipients: pl.DataFrame, items: pl.DataFrame) -> None:
+        require_distinct(recipients, ("customer_id",), f"{self.name}: recipients")
+        require_distinct(items, ("customer_id", "rank"), f"{self.name}: items")
+        outside = items.filter(~pl.col("rank").is_between(1, self.slots)).height
+        strangers = items.join(recipients, on="customer_id", how="anti").height
+        if outside or strangers:
+            raise CannotRender(
+                f"{self.name}: {outside} items have a rank outside 1 to {self.slots} and {strangers} belong to nobody "
+                "in the audience. Run decide again."
+            )

@@ -1,0 +1,70 @@
+"""The export stage: one channel's finished files get their final names, if the gate let exactly these bytes pass."""
+
+from pathlib import Path
+
+import polars as pl
+
+from recsys.audit import Verdict
+from recsys.channels.csv_file import contents
+from recsys.channels.render import channels_of
+from recsys.errors import ConfigError, ModelError, StageInputMissing
+from recsys.lock import Attempt, exclusive
+from recsys.night import Night
+from recsys.publisher import Outgoing, publish
+
+
+def channels(night: Night) -> list[str]:
+    """What can be exported: the shop's channels and the catalogue."""
+    return [channel.name for channel in channels_of(night.shop)]
+
+
+def start_attempt(night: Night, channel: str) -> Attempt:
+    """A new attempt at this channel and night: every earlier one that is still running can no longer publish."""
+    return Attempt.start(_attempt_file(night, channel))
+
+
+def run(night: Night, channel: str, token: int | None = None) -> dict[str, int | str]:
+    """Publish one channel of the night: rows, bytes, whether it is new, and the manifest's hash.
+
+    `token` is the number of an attempt that was started before; without it a new one starts here. Raises NotAudited
+    without a green verdict on exactly these bytes, AlreadyPublished, Fenced, CannotPublish, StageInputMissing without
+    finished files, and Transient while another process holds the data root.
+    """
+    if channel not in channels(night):
+        raise ConfigError(f"channel '{channel}' is not in the shop file; there are: {', '.join(channels(night))}.")
+    with exclusive(night.shop.root):
+        attempt = start_attempt(night, channel) if token is None else Attempt(_attempt_file(night, channel), token)
+        verdict = Verdict.read(night.verdict)
+        folder = night.files / channel
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+        if not paths:
+            raise StageInputMissing(f"{folder}: no finished file to export. Run render and the gate first.")
+        recommendations = verdict.audited(night.folder, night.recommendations)
+        audited = [verdict.audited(night.folder, path) for path in paths]
+        done = publish(
+            night,
+            channel,
+            [Outgoing(file, *contents(file.path)) for file in audited],
+            model_version=_model_version(recommendations.path),
+            checks_passed=sum(check.passed for check in verdict.checks if check.severity == "critical"),
+            attempt=attempt,
+        )
+    return {
+        "channel": channel,
+        "files": len(done.manifest.files),
+        "rows": sum(file.rows for file in done.manifest.files),
+        "bytes": sum(file.bytes for file in done.manifest.files),
+        "manifest_sha256": done.manifest_sha256,
+        "published": "now" if done.is_new else "before, with the same bytes",
+    }
+
+
+def _attempt_file(night: Night, channel: str) -> Path:
+    return night.stages / f"export_{channel}.attempt"
+
+
+def _model_version(recommendations: Path) -> str | None:
+    found = pl.scan_parquet(recommendations).select(pl.col("model_version").unique().sort()).collect().to_series()
+    if len(found) > 1:
+        raise ModelError(f"{recommendations.name}: made by {len(found)} model versions. Run recommend again.")
+    return found.item() if len(found) else None

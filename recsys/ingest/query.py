@@ -1,0 +1,48 @@
+"""Takes the result of a SQL query over a company's PostgreSQL database, in columns, through ADBC."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import adbc_driver_postgresql.dbapi as postgresql
+import polars as pl
+
+from recsys.config import Shop, TableSource
+from recsys.errors import ConfigError, SourceRefused, Transient
+from recsys.tables import write_parquet
+
+
+def fetch(shop: Shop, table: str, source: TableSource, night_end: datetime, target: Path) -> None:
+    """Run the table's query and write its result to `target` as Parquet, ordered by all its columns.
+
+    `$1` in the query, when it is there, is the night's end (timestamp, UTC). The address of the database comes from the
+    environment variable that the shop file names, and appears in no message.
+    Raises ConfigError when the variable is empty, Transient when the database cannot be reached, SourceRefused when
+    the query fails.
+    """
+    assert source.query is not None and source.database_env is not None  # noqa: S101, PT018 (checked on load)
+    uri = os.environ.get(source.database_env, "")
+    if not uri:
+        raise ConfigError(
+            f"{shop.path}: tables.{table}.database_env: the environment variable {source.database_env} is not set; "
+            "it holds the database's address, such as postgresql://reader@db.example/shop."
+        )
+    parameters = [night_end] if "$1" in source.query else None
+    try:
+        connection = postgresql.connect(uri)
+    except postgresql.Error as error:
+        raise Transient(
+            f"tables.{table}: the database named by {source.database_env} cannot be reached ({type(error).__name__})."
+        ) from None
+    with connection:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(source.query, parameters)
+                frame = pl.DataFrame(cursor.fetch_polars())
+        except postgresql.Error as error:
+            first = str(error).splitlines()[0] if isinstance(error, postgresql.ProgrammingError) else ""
+            raise SourceRefused(
+                f"{shop.path}: tables.{table}.query failed in the database ({type(error).__name__}). {first}".rstrip()
+            ) from None
+    sortable = [name for name, dtype in frame.schema.items() if not dtype.is_nested()]
+    write_parquet(frame.sort(sortable, nulls_last=True, maintain_order=True), target)

@@ -1,0 +1,105 @@
+"""Finds the files and query results of a night and takes their bytes, each once, into `landing/` under their hash."""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from datetime import date
+from glob import glob
+from pathlib import Path
+
+from recsys.config import Shop, TableSource
+from recsys.errors import ConfigError, SourceRefused, Transient
+from recsys.files import private_folder, sha256_of, sync_folder
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, order=True)
+class SourceFile:
+    """Bytes that one path brought last. `path` is relative to the shop file, or `query:<table>`."""
+
+    table: str
+    path: str
+    sha256: str
+    file_date: date | None
+    size: int
+
+
+def find(shop: Shop, table: str, source: TableSource) -> list[tuple[str, Path, date | None]]:
+    """Name, path and date of every file that the table's globs match now, ordered by name.
+
+    Raises ConfigError for a path outside the sandbox, through a symbolic link, or whose date cannot be read.
+    """
+    sandbox = [(shop.folder / folder).resolve() for folder in shop.sandbox]
+    found: dict[str, Path] = {}
+    for pattern in source.files:
+        for match in glob(str(shop.folder / pattern), recursive=True):  # noqa: PTH207 (Path.glob takes no ".." and no absolute pattern)
+            path = Path(match)
+            if not path.is_file():
+                continue
+            if path.is_symlink() or not any(folder in path.resolve().parents for folder in sandbox):
+                raise ConfigError(
+                    f"{shop.path}: tables.{table}.files: {path} is a link or lies outside {shop.sandbox}; "
+                    "copy it inside, or add the folder that the company delivers to under 'sandbox'."
+                )
+            found[os.path.relpath(path, shop.folder)] = path
+    return [(name, found[name], _date_of(shop, table, source, name)) for name in sorted(found)]
+
+
+def _date_of(shop: Shop, table: str, source: TableSource, name: str) -> date | None:
+    if source.file_date is None:
+        return None
+    match = re.search(source.file_date, name)
+    if match is None:
+        raise ConfigError(
+            f"{shop.path}: tables.{table}.file_date: {source.file_date!r} does not match the path {name!r}."
+        )
+    try:
+        return date.fromisoformat(match.group(1))
+    except ValueError:
+        raise ConfigError(
+            f"{shop.path}: tables.{table}.file_date: found {match.group(1)!r} in {name!r}, allowed: YYYY-MM-DD."
+        ) from None
+
+
+def take(path: Path, name: str, landing: Path) -> tuple[str, int]:
+    """Copy a file into `landing/<sha256>` unless it is there already; its hash and size.
+
+    A sidecar `<file>.sha256`, when there is one, must agree. Raises SourceRefused when it does not, and Transient when
+    the file changes while it is read.
+    """
+    before = path.stat()
+    sha256 = sha256_of(path)
+    sidecar = path.with_name(path.name + ".sha256")
+    if sidecar.is_file() and sidecar.read_text(encoding="ascii", errors="replace").split()[:1] != [sha256]:
+        raise SourceRefused(
+            f"{name}: its bytes do not have the checksum in {sidecar.name}; it is damaged or only half delivered."
+        )
+    target = landing / sha256
+    if not target.exists():
+        private_folder(landing)
+        aside = landing / f".{sha256}.{os.getpid()}.tmp"
+        digest = hashlib.sha256()
+        try:
+            with (
+                path.open("rb") as reading,
+                os.fdopen(
+                    os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb"
+                ) as writing,
+            ):
+                while chunk := reading.read(CHUNK):
+                    digest.update(chunk)
+                    writing.write(chunk)
+                writing.flush()
+                os.fsync(writing.fileno())
+            if digest.hexdigest() != sha256:
+                raise Transient(f"{name}: changed while it was read; it is still being delivered. Try again later.")
+            aside.replace(target)
+            sync_folder(landing)
+        finally:
+            aside.unlink(missing_ok=True)
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise Transient(f"{name}: changed while it was read; it is still being delivered. Try again later.")
+    return sha256, before.st_size

@@ -1,0 +1,243 @@
+"""The first stage of a night: takes what was delivered, checks it against the contracts, and writes the raw tables.
+
+Everything is judged before anything is kept: a refused file or too many bad rows stops the night with all the reasons
+at once, and the same files are judged again next time.
+"""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from recsys.config import TableSource
+from recsys.contracts import CONTRACTS
+from recsys.database import connect
+from recsys.errors import SourceRefused, TooManyBadRows
+from recsys.files import private_folder, read_json, sha256_of, write_json
+from recsys.ingest import query
+from recsys.ingest.assemble import RawFile, assemble, write_quarantine, write_settings
+from recsys.ingest.mapping import map_rows
+from recsys.ingest.registry import Registry
+from recsys.ingest.rows import read_source
+from recsys.ingest.sources import SourceFile, find, take
+from recsys.night import Night
+
+log = logging.getLogger("recsys")
+
+FORMAT = 1
+"""Raised when the meaning of landed files changes, so that they are made anew."""
+
+
+@dataclass(frozen=True)
+class Landed:
+    """Where one file's typed rows lie, by the file's hash and the mapping's."""
+
+    folder: Path
+    sha256: str
+    mapping: str
+
+    @property
+    def good(self) -> Path:
+        return self.folder / f"{self.sha256}-{self.mapping}.parquet"
+
+    @property
+    def bad(self) -> Path:
+        return self.folder / f"{self.sha256}-{self.mapping}.bad.parquet"
+
+    @property
+    def card(self) -> Path:
+        return self.folder / f"{self.sha256}-{self.mapping}.json"
+
+
+def run(night: Night) -> dict[str, int | str]:
+    """Write `inputs.json` and `raw/` of the night; rows, files and bad rows per table.
+
+    A night that was published keeps the inputs it had: running it again reads the same bytes, whatever came since.
+    Raises ConfigError, SourceRefused, TooManyBadRows or Transient; then nothing of this night's files counts as taken.
+    """
+    private_folder(night.raw)
+    shop = night.shop
+    if _is_published(night) and night.inputs.is_file():
+        inputs = read_json(night.inputs)
+        log.info("ingest: %s is published; reading the inputs it had", night.run_date)
+    else:
+        registry = Registry.load(shop.root / "registry.json")
+        inputs = _take_all(night, registry)
+        _judge(night, inputs)
+        registry.save()
+        write_json(night.inputs, inputs)
+    return _write_raw(night, inputs)
+
+
+def mapping_hash(table: str, source: TableSource) -> str:
+    """Twelve hex digits that change whenever a file of the table would be read differently."""
+    content = {
+        "format": FORMAT,
+        "contract": repr(CONTRACTS[table]),
+        "source": source.model_dump(
+            mode="json", include={"format", "csv", "fields", "columns", "skip", "duplicates"}, exclude_none=True
+        ),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _is_published(night: Night) -> bool:
+    return any(night.published.glob(f"audiences/*/{night.run_date.isoformat()}/_SUCCESS"))
+
+
+def _take_all(night: Night, registry: Registry) -> dict[str, Any]:
+    """Take and map every file the night may read. Collects refusals, so that one run shows all of them."""
+    refusals: list[str] = []
+    tables: dict[str, Any] = {}
+    for table in CONTRACTS:
+        if table not in night.shop.tables:
+            tables[table] = {"present": False, "rows": 0, "files": []}
+            continue
+        source = night.shop.source(table)
+        try:
+            _see_deliveries(night, table, source, registry)
+        except SourceRefused as refusal:
+            refusals.append(str(refusal))
+            continue
+        files = registry.visible(table, night.run_date)
+        if source.delivery == "full" and files:
+            newest = max(file.file_date or date.min for file in files)
+            files = [file for file in files if (file.file_date or date.min) == newest]
+        if not files and CONTRACTS[table].required:
+            wanted = ", ".join(source.files) or "its query"
+            refusals.append(f"{table}: required, but nothing was delivered up to {night.run_date} by {wanted}.")
+        entries = []
+        folder = private_folder(night.shop.root / "landed" / table)
+        with connect(folders=[night.shop.root / "landing", folder]) as con:
+            for position, file in enumerate(files, start=1):
+                try:
+                    entries.append(_land(con, night, table, source, file, registry.is_new(file, night.run_date)))
+                except SourceRefused as refusal:
+                    refusals.append(str(refusal))
+                if position % 100 == 0:
+                    log.info("ingest: %s: %d of %d files", table, position, len(files))
+        registry.mark_taken(files, night.run_date)
+        tables[table] = {"present": bool(files), "rows": sum(entry["rows"] for entry in entries), "files": entries}
+    if refusals:
+        raise SourceRefused(
+            f"{len(refusals)} source(s) refused; nothing was loaded for the night of {night.run_date}.\n  "
+            + "\n  ".join(refusals)
+        )
+    return {"run_date": night.run_date.isoformat(), "tables": tables}
+
+
+def _see_deliveries(night: Night, table: str, source: TableSource, registry: Registry) -> None:
+    landing = night.shop.root / "landing"
+    if source.query is not None:
+        private_folder(landing)
+        target = landing / f".{table}.query.parquet"
+        try:
+            query.fetch(night.shop, table, source, night.end, target)
+            sha256, size = sha256_of(target), target.stat().st_size
+            target.replace(landing / sha256)
+        finally:
+            target.unlink(missing_ok=True)
+        registry.see(SourceFile(table, f"query:{table}", sha256, night.run_date, size))
+        return
+    for name, path, file_date in find(night.shop, table, source):
+        if file_date is not None and file_date > night.run_date:
+            continue
+        sha256, size = take(path, name, landing)
+        registry.see(SourceFile(table, name, sha256, file_date, size))
+
+
+def _land(
+    con: duckdb.DuckDBPyConnection, night: Night, table: str, source: TableSource, file: SourceFile, is_new: bool
+) -> dict[str, Any]:
+    """The file's entry for inputs.json; maps its rows first unless that was done before."""
+    mapping = mapping_hash(table, source)
+    landed = Landed(night.shop.root / "landed" / table, file.sha256, mapping)
+    if not landed.card.is_file():
+        landing = night.shop.root / "landing"
+        shape = source.model_copy(update={"format": "parquet"}) if source.query is not None else source
+        read_source(con, landing / file.sha256, file.path, shape, landing)
+        map_rows(con, CONTRACTS[table], source, file.path, landed.good, landed.bad, landed.card)
+    card = read_json(landed.card)
+    return {
+        "file": file.path,
+        "sha256": file.sha256,
+        "mapping": mapping,
+        "file_date": file.file_date.isoformat() if file.file_date else None,
+        "is_new": is_new,
+        **card,
+    }
+
+
+def _judge(night: Night, inputs: dict[str, Any]) -> None:
+    """Raise TooManyBadRows when the files that are new tonight hold more bad rows than the shop file allows."""
+    faults = []
+    for table, entry in inputs["tables"].items():
+        if not entry["present"]:
+            continue
+        new = [file for file in entry["files"] if file["is_new"]]
+        bad, total = sum(f["bad_rows"] for f in new), sum(f["rows"] + f["bad_rows"] for f in new)
+        source = night.shop.tables[table]
+        default = night.shop.ingest.max_bad_share if CONTRACTS[table].tolerates_bad_rows else 0.0
+        limit = default if source.max_bad_share is None else source.max_bad_share
+        if bad > limit * total:
+            worst = max(new, key=lambda f: f["bad_rows"])
+            faults.append(
+                f"{table}: {bad} of {total} new rows are bad ({bad / total:.2%}; allowed {limit:.2%}), most in "
+                f"{worst['file']}: {_main_faults(night, table, worst)}"
+            )
+    if faults:
+        raise TooManyBadRows(
+            f"Too many bad rows for the night of {night.run_date}; nothing was loaded.\n  "
+            + "\n  ".join(faults)
+            + "\n  Deliver corrected files under the same names, or raise ingest.max_bad_share if this is normal."
+        )
+
+
+def _main_faults(night: Night, table: str, entry: dict[str, Any]) -> str:
+    bad = Landed(night.shop.root / "landed" / table, entry["sha256"], entry["mapping"]).bad
+    counted = (
+        pl.read_parquet(bad)
+        .group_by("column_name", "reason")
+        .agg(pl.len().alias("n"), pl.col("line").min().alias("line"))
+        .sort(["n", "column_name", "reason"], descending=[True, False, False])
+        .head(5)
+    )
+    return "; ".join(
+        f"{reason}{f' in {column}' if column else ''} x {count} (first in line {line})"
+        for column, reason, count, line in counted.iter_rows()
+    )
+
+
+def _write_raw(night: Night, inputs: dict[str, Any]) -> dict[str, int | str]:
+    counts: dict[str, int | str] = {}
+    every: set[str] = set()
+    new: set[str] = set()
+    absent, quarantined = [], []
+    for table, entry in inputs["tables"].items():
+        files = []
+        for file in entry["files"]:
+            landed = Landed(night.shop.root / "landed" / table, file["sha256"], file["mapping"])
+            for path in (landed.good, landed.bad):
+                if not path.is_file():
+                    raise SourceRefused(
+                        f"{file['file']}: its landed rows ({path.name}) are gone; the night of {night.run_date} "
+                        "cannot be run again from the inputs it had."
+                    )
+            files.append(RawFile(landed.good, landed.bad, file["file"], file["file_date"] or "", file["sha256"]))
+        counts[table] = assemble(night, CONTRACTS[table], files)
+        quarantined += [file for file, facts in zip(files, entry["files"], strict=True) if facts["bad_rows"]]
+        every.update(file["sha256"] for file in entry["files"])
+        new.update(file["sha256"] for file in entry["files"] if file["is_new"])
+        if not entry["present"]:
+            absent.append(table)
+    counts["bad_rows"] = write_quarantine(night, [file.quarantine() for file in quarantined]).height
+    counts |= {"files": len(every), "new_files": len(new)}
+    counts["absent"] = ", ".join(absent) or "none"
+    write_settings(night)
+    return counts

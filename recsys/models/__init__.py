@@ -1,0 +1,1 @@
+"""Models: each learns from interactions and names products per customer, behind `recsys.models.recommender`."""

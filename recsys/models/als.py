@@ -1,0 +1,217 @@
+"""Alternating least squares for implicit feedback (Hu, Koren, Volinsky 2008), computed by the `implicit` library.
+
+The only module that talks to it. What is cleaned here: products that fill up short lists (score -3.4e38, or product 0
+at score 0), arbitrary products for customers without history, the order of ties, and files that differ with the
+number of threads. Confidence is alpha x weight. BLAS runs on one thread: faster, and the same bytes everywhere.
+"""
+
+import copy
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any, Self
+
+import implicit
+import numpy as np
+import polars as pl
+from implicit.cpu.als import AlternatingLeastSquares
+from implicit.recommender_base import ModelFitError
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from recsys.config import Recommend
+from recsys.errors import ModelError
+from recsys.files import read_json, replace_file, sha256_of, write_json
+from recsys.models.matrix import InteractionMatrix, positions, row_starts
+from recsys.models.recommender import LIST_SCHEMA, Model
+from recsys.tables import write_parquet
+
+BATCH = 4_000
+"""Customers per call: larger ones are no faster and need more memory."""
+
+FACTORS, CUSTOMERS, PRODUCTS, CARD = "factors.npz", "customers.parquet", "products.parquet", "card.json"
+
+log = logging.getLogger("recsys")
+
+
+class AlsModel(Model):
+    """A vector of tastes per customer and per product; a pair's score is their inner product."""
+
+    def __init__(
+        self, library: AlternatingLeastSquares, customers: pl.Series, products: pl.Series, card: dict[str, Any]
+    ) -> None:
+        """Use `fit` or `load`. Row i of the library's factors belongs to id i of the sorted ids."""
+        self._library = library
+        self._customers = customers
+        self._products = products
+        self._card = card
+
+    @property
+    def version(self) -> str:
+        return str(self._card["model_version"])
+
+    @classmethod
+    def fit(cls, interactions: pl.DataFrame, settings: Recommend) -> Self:
+        matrix = InteractionMatrix.of(interactions)
+        library = _fit(matrix, settings)
+        return cls(library, matrix.customers, matrix.products, _card(matrix, settings))
+
+    def recommend(self, customers: pl.Series, candidates: pl.Series, excluded: pl.DataFrame, n: int) -> pl.DataFrame:
+        rows = _known(customers, self._customers)
+        columns = _known(candidates, self._products)
+        if n < 1 or not len(rows) or not len(columns):
+            return LIST_SCHEMA.to_frame()
+        blocked = self._pairs(excluded)
+        parts = []
+        with threadpool_limits(1, "blas"):
+            for start in range(0, len(rows), BATCH):
+                batch = rows[start : start + BATCH]
+                found, scores = self._best(batch, blocked[batch], columns, n, n + 1)
+                is_meant = scores > 0
+                owners = np.broadcast_to(batch[:, None], found.shape)
+                parts.append((owners[is_meant], found[is_meant], scores[is_meant]))
+        row, column, score = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return pl.DataFrame(
+            {
+                "customer_id": self._customers.gather(row),
+                "product_id": self._products.gather(column),
+                "score": score.astype(np.float64),
+            },
+            schema=LIST_SCHEMA,
+        )
+
+    def save(self, folder: Path) -> None:
+        anywhere = copy.copy(self._library)
+        anywhere.num_threads = 0
+        replace_file(folder / FACTORS, lambda aside: _write_factors(anywhere, aside))
+        write_parquet(self._customers.to_frame("customer_id"), folder / CUSTOMERS)
+        write_parquet(self._products.to_frame("product_id"), folder / PRODUCTS)
+        hashes = {name: sha256_of(folder / name) for name in (FACTORS, CUSTOMERS, PRODUCTS)}
+        write_json(folder / CARD, self._card | {"files": hashes})
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 0) -> Self:
+        for name in (FACTORS, CUSTOMERS, PRODUCTS, CARD):
+            if not (folder / name).is_file():
+                raise ModelError(f"{folder / name}: missing, so the model is not complete. Run the recommend stage.")
+        card = read_json(folder / CARD)
+        for name, saved in card.pop("files").items():
+            if sha256_of(folder / name) != saved:
+                raise ModelError(f"{folder / name}: not the bytes that were saved. Run the recommend stage again.")
+        with threadpool_limits(1, "blas"):
+            library = AlternatingLeastSquares.load(str(folder / FACTORS))
+        library.num_threads = threads
+        customers = pl.read_parquet(folder / CUSTOMERS).get_column("customer_id")
+        products = pl.read_parquet(folder / PRODUCTS).get_column("product_id")
+        return cls(library, customers, products, card)
+
+    def _pairs(self, pairs: pl.DataFrame) -> csr_matrix:
+        """The pairs that this model knows, as a matrix with a 1 for each."""
+        known = (
+            pairs.join(positions(self._customers, "customer_id", "row"), on="customer_id")
+            .join(positions(self._products, "product_id", "column"), on="product_id")
+            .select("row", "column")
+            .unique()
+            .sort("row", "column")
+        )
+        starts = row_starts(known.get_column("row").to_numpy(), len(self._customers))
+        columns = known.get_column("column").to_numpy()
+        shape = (len(self._customers), len(self._products))
+        return csr_matrix((np.ones(len(columns), dtype=np.float32), columns, starts), shape=shape)
+
+    def _best(
+        self, rows: NDArray[np.int32], blocked: csr_matrix, columns: NDArray[np.int32], n: int, asked: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Per row the n best columns and their scores, in order; filler is left in at scores of 0 or less.
+
+        The library keeps any of several products that tie for the last place. So one more than n is asked for, and
+        rows where a tie may go on beyond what came back are asked again for twice as many.
+        """
+        asked = min(asked, len(columns))
+        found, scores = self._library.recommend(rows, blocked, N=asked, items=columns, filter_already_liked_items=True)
+        order = np.lexsort((found, -scores), axis=1)
+        found, scores = np.take_along_axis(found, order, axis=1), np.take_along_axis(scores, order, axis=1)
+        if asked < len(columns):
+            is_open = (scores[:, n - 1] == scores[:, -1]) & (scores[:, -1] > 0)
+            if is_open.any():
+                again = self._best(rows[is_open], blocked[is_open], columns, n, 2 * asked)
+                found[is_open, :n], scores[is_open, :n] = again
+        return found[:, :n], scores[:, :n]
+
+
+def _fit(matrix: InteractionMatrix, settings: Recommend) -> AlternatingLeastSquares:
+    shape = (len(matrix.customers), len(matrix.products))
+    with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"):
+        library = AlternatingLeastSquares(
+            factors=settings.factors,
+            regularization=settings.regularization,
+            alpha=settings.alpha,
+            iterations=settings.iterations,
+            num_threads=settings.threads,
+            random_state=settings.seed,
+            dtype=np.float32,
+        )
+        weights = matrix.weights.astype(np.float32)
+        if not len(weights):
+            library.user_factors = np.zeros((0, settings.factors), dtype=np.float32)
+            library.item_factors = np.zeros((0, settings.factors), dtype=np.float32)
+            return library
+        log.info("als: %d factors, %d interactions, %d customers, %d products", settings.factors, len(weights), *shape)
+        try:
+            library.fit(
+                csr_matrix((weights, matrix.columns, matrix.row_starts), shape=shape),
+                show_progress=False,
+                callback=_progress(settings.iterations),
+            )
+        except ModelFitError:
+            raise ModelError(_not_finite(settings)) from None
+    if not (np.isfinite(library.user_factors).all() and np.isfinite(library.item_factors).all()):
+        raise ModelError(_not_finite(settings))
+    return library
+
+
+def _not_finite(settings: Recommend) -> str:
+    return (
+        f"als: training gave numbers that are not finite (recommend.alpha {settings.alpha}, recommend.regularization "
+        f"{settings.regularization}, recommend.factors {settings.factors}). Lower alpha or raise regularization."
+    )
+
+
+def _progress(iterations: int) -> Any:
+    """A callback that logs about three of the iterations."""
+    every = max(1, iterations // 3)
+
+    def report(iteration: int, _seconds: float, _loss: float | None) -> None:
+        if (iteration + 1) % every == 0:
+            log.info("als: iteration %d of %d", iteration + 1, iterations)
+
+    return report
+
+
+def _known(ids: pl.Series, known: pl.Series) -> NDArray[np.int32]:
+    """Ascending places in `known` of those ids that are in it."""
+    found = positions(known, "id", "position").filter(pl.col("id").is_in(ids.implode()))
+    return found.get_column("position").to_numpy()
+
+
+def _write_factors(library: AlternatingLeastSquares, path: Path) -> None:
+    with path.open("wb") as stream:
+        library.save(stream)
+
+
+def _card(matrix: InteractionMatrix, settings: Recommend) -> dict[str, Any]:
+    """What was trained on what; the version is a hash of the settings, the interactions and the library's version."""
+    trained = {
+        "settings": settings.model_dump(include={"factors", "iterations", "regularization", "alpha", "seed"}),
+        "interactions_sha256": matrix.sha256,
+        "library": f"implicit {implicit.__version__}",
+    }
+    digest = hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
+    counts = {
+        "interactions": len(matrix.columns),
+        "customers": len(matrix.customers),
+        "products": len(matrix.products),
+    }
+    return trained | {"counts": counts, "model_version": f"als-{digest[:12]}"}

@@ -1,0 +1,71 @@
+"""Stage `recommend`: learn tastes from all interactions, then make up to k recommendations for every customer.
+
+Products that may not be recommended take part in the learning, since they tell about taste. Reads `features/`, writes
+`model/` and `recommendations.parquet`.
+"""
+
+import logging
+
+import polars as pl
+
+from recsys.errors import StageInputMissing
+from recsys.models.als import AlsModel
+from recsys.models.popular import PopularList
+from recsys.night import Night
+from recsys.ranking import eligible, not_again, ranked, short_of
+from recsys.tables import write_parquet
+from recsys.vocabulary import Source
+
+COLUMNS = ["run_date", "customer_id", "rank", "product_id", "source", "score", "model_version"]
+
+log = logging.getLogger("recsys")
+
+
+def run(night: Night) -> dict[str, int | str]:
+    """Train, recommend, write; what comes back are counts.
+
+    Customers without history, and places that no individual score fills, get popular products. No interactions at all:
+    everybody does. No eligible product: a table without rows, which the gate stops. Raises StageInputMissing when the
+    features stage has not run, ModelError when the interactions cannot be learnt from.
+    """
+    settings = night.shop.recommend
+    interactions = _feature(night, "interactions")
+    products = _feature(night, "products")
+    customers = _feature(night, "customers").get_column("customer_id")
+    popularity = _feature(night, "popularity")
+
+    model = AlsModel.fit(interactions.filter(pl.col("weight") > 0), settings)
+    model.save(night.model)
+
+    candidates, excluded = eligible(products), not_again(interactions, products)
+    individual = model.recommend(customers, candidates, excluded, settings.k)
+    short = short_of(individual, customers, settings.k)
+    popular = PopularList(popularity).recommend(short, candidates, excluded, settings.k)
+    lists = ranked(individual, popular, settings.k)
+    write_parquet(
+        lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(model.version)).select(COLUMNS),
+        night.recommendations,
+    )
+
+    lengths = lists.group_by("customer_id").len().get_column("len")
+    counts: dict[str, int | str] = {
+        "customers": len(customers),
+        "with_list": len(lengths),
+        "without_individual": len(customers) - individual.get_column("customer_id").n_unique(),
+        "short_lists": len(customers) - int((lengths >= settings.k).sum()),
+        "individual_rows": lists.filter(pl.col("source") == Source.INDIVIDUAL.value).height,
+        "popular_rows": lists.filter(pl.col("source") == Source.POPULAR.value).height,
+        "eligible_products": len(candidates),
+        "interactions": interactions.height,
+        "factors": settings.factors,
+        "model_version": model.version,
+    }
+    log.info("recommend: %s of %s customers have a list (%s)", counts["with_list"], counts["customers"], model.version)
+    return counts
+
+
+def _feature(night: Night, name: str) -> pl.DataFrame:
+    path = night.features / f"{name}.parquet"
+    if not path.is_file():
+        raise StageInputMissing(f"{path}: missing. Run the features stage of {night.run_date} first.")
+    return pl.read_parquet(path)

@@ -1,0 +1,299 @@
+"""The stage `recommend` on the toy shop and on its edges."""
+
+import logging
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from toy import ROWS, RUN_DATE, write_shop
+
+from recsys import recommend
+from recsys.errors import ModelError, StageInputMissing
+from recsys.night import Night
+from recsys.tables import write_parquet
+
+SCHEMA = {
+    "run_date": pl.Date(),
+    "customer_id": pl.String(),
+    "rank": pl.Int32(),
+    "product_id": pl.String(),
+    "source": pl.String(),
+    "score": pl.Float64(),
+    "model_version": pl.String(),
+}
+INELIGIBLE = {"oolong", "test"}
+PRODUCTS = pl.DataFrame(
+    {
+        "product_id": [row["product_id"] for row in ROWS["products"]],
+        "name": [row["name"] for row in ROWS["products"]],
+        "is_eligible": [row["product_id"] not in INELIGIBLE for row in ROWS["products"]],
+        "replenishable": [row["replenishable"] for row in ROWS["products"]],
+    }
+).sort("product_id")
+CUSTOMERS = pl.DataFrame({"customer_id": ["ann", "ben", "cat", "dan", "eve", "fay"]})
+POPULARITY = pl.DataFrame(
+    {"product_id": ["green", "black", "hammer", "mint", "saw", "drill"], "rank": [1, 2, 3, 4, 5, 6]}
+)
+INTERACTIONS = pl.DataFrame(
+    [
+        ("ann", "black", 0.7, True),
+        ("ann", "green", 0.7, True),
+        ("ben", "black", 0.8, True),
+        ("ben", "green", 0.8, True),
+        ("ben", "mint", 0.8, True),
+        ("cat", "black", 0.07, False),
+        ("cat", "green", 0.8, True),
+        ("dan", "hammer", 0.8, True),
+        ("dan", "saw", 0.8, True),
+        ("eve", "drill", 0.8, False),  # returned
+        ("eve", "hammer", 0.8, True),
+    ],
+    schema=["customer_id", "product_id", "weight", "is_bought"],
+    orient="row",
+)
+
+
+def write_features(night: Night, **changes: pl.DataFrame) -> None:
+    """What the features stage would leave for the toy shop; keyword arguments replace a table."""
+    tables = {"interactions": INTERACTIONS, "products": PRODUCTS, "customers": CUSTOMERS, "popularity": POPULARITY}
+    for name, table in (tables | changes).items():
+        write_parquet(table, night.features / f"{name}.parquet")
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Night:
+    return Night(write_shop(tmp_path), RUN_DATE)
+
+
+@pytest.fixture
+def lists(night: Night) -> pl.DataFrame:
+    write_features(night)
+    recommend.run(night)
+    return pl.read_parquet(night.recommendations)
+
+
+def _of(lists: pl.DataFrame, customer: str) -> pl.DataFrame:
+    return lists.filter(pl.col("customer_id") == customer)
+
+
+def _products(lists: pl.DataFrame, customer: str) -> list[str]:
+    return _of(lists, customer)["product_id"].to_list()
+
+
+def _with_k(night: Night, k: int) -> Night:
+    shop = night.shop.model_copy(update={"recommend": night.shop.recommend.model_copy(update={"k": k})})
+    return Night(shop, night.run_date)
+
+
+def test_the_table_has_the_promised_columns_and_order(lists):
+    assert lists.schema == SCHEMA
+    assert lists.rows() == lists.sort("customer_id", "rank").rows()
+    assert lists["run_date"].unique().to_list() == [date(2026, 3, 31)]
+    assert lists["model_version"].n_unique() == 1
+    assert lists["model_version"].str.contains(r"^als-[0-9a-f]{12}$").all()
+
+
+def test_cold_customer_gets_popular_items(lists):
+    assert _products(lists, "fay") == ["green", "black", "hammer", "mint"]
+    assert _of(lists, "fay")["source"].unique().to_list() == ["popular"]
+    assert _of(lists, "fay")["score"].to_list() == [1, 1 / 2, 1 / 3, 1 / 4]
+
+
+def test_customers_with_history_get_individual_items_of_their_own_kind_first(lists):
+    teas, tools = {"green", "black", "mint"}, {"hammer", "saw", "drill"}
+    for customer, own in (("ann", teas), ("ben", teas), ("cat", teas), ("dan", tools), ("eve", tools)):
+        first = _of(lists, customer).head(1)
+        assert first["source"].item() == "individual"
+        assert first["product_id"].item() in own
+
+
+def test_replenishable_products_may_come_back(lists):
+    assert "green" in _products(lists, "ann")
+
+
+def test_bought_tools_never_come_back(lists):
+    assert not {"hammer", "saw"} & set(_products(lists, "dan"))
+    assert "hammer" not in _products(lists, "eve")
+
+
+def test_a_returned_product_counts_as_not_bought(lists):
+    assert "drill" in _products(lists, "eve")
+
+
+def test_ineligible_products_are_never_recommended(lists):
+    assert not INELIGIBLE & set(lists["product_id"])
+
+
+def test_places_that_individual_scores_leave_are_filled_with_popular_items(night):
+    """Nobody but Dan and Eve ever did anything: the model knows three tools, and Dan has two of them already."""
+    write_features(night, interactions=INTERACTIONS.filter(pl.col("customer_id").is_in(["dan", "eve"])))
+    recommend.run(night)
+    dan = _of(pl.read_parquet(night.recommendations), "dan")
+    assert dan.select("rank", "product_id", "source").rows() == [
+        (1, "drill", "individual"),
+        (2, "green", "popular"),
+        (3, "black", "popular"),
+        (4, "mint", "popular"),
+    ]
+
+
+def test_products_that_may_not_be_recommended_still_tell_about_taste(night):
+    """Gus and Hal share only the oolong, which is out of stock; through it Gus gets Hal's mint."""
+    rows = [("gus", "oolong", 1.0, True), ("hal", "oolong", 1.0, True), ("hal", "mint", 1.0, True)]
+    more = pl.DataFrame(rows, schema=INTERACTIONS.columns, orient="row")
+    customers = pl.DataFrame({"customer_id": ["gus", "hal"]})
+    write_features(night, interactions=pl.concat([INTERACTIONS.filter(customer_id="dan"), more]), customers=customers)
+    recommend.run(night)
+    first = _of(pl.read_parquet(night.recommendations), "gus").head(1)
+    assert first.select("product_id", "source").row(0) == ("mint", "individual")
+
+
+def test_counts_add_up(night, lists):
+    counts = recommend.run(night)
+    assert counts["customers"] == 6
+    assert counts["with_list"] == 6
+    assert counts["without_individual"] == 1
+    assert counts["individual_rows"] == lists.filter(source="individual").height
+    assert counts["individual_rows"] + counts["popular_rows"] == lists.height == 24
+    assert counts["short_lists"] == 0
+    assert counts["factors"] == 2
+    assert counts["model_version"] == lists["model_version"][0]
+
+
+def test_the_same_features_give_the_same_bytes(night, lists):
+    def content() -> dict[str, bytes]:
+        files = [night.recommendations, *sorted(night.model.iterdir())]
+        return {file.name: file.read_bytes() for file in files}
+
+    first = content()
+    write_features(
+        night, interactions=INTERACTIONS.reverse(), products=PRODUCTS.reverse(), customers=CUSTOMERS.reverse()
+    )
+    recommend.run(night)
+    assert content() == first
+    assert set(first) == {
+        "recommendations.parquet",
+        "card.json",
+        "customers.parquet",
+        "factors.npz",
+        "products.parquet",
+    }
+
+
+@pytest.mark.parametrize("interactions", [INTERACTIONS.clear(), INTERACTIONS.with_columns(weight=pl.lit(0.0))])
+def test_without_any_weighted_interaction_everybody_gets_popular_items(night, interactions):
+    write_features(night, interactions=interactions)
+    counts = recommend.run(night)
+    lists = pl.read_parquet(night.recommendations)
+    assert lists.schema == SCHEMA
+    assert lists["source"].unique().to_list() == ["popular"]
+    assert counts["without_individual"] == counts["with_list"] == 6
+    was_bought = interactions.height > 0
+    assert _products(lists, "dan") == (
+        ["green", "black", "mint", "drill"] if was_bought else ["green", "black", "hammer", "mint"]
+    )
+
+
+def test_without_any_eligible_product_the_table_is_empty(night):
+    write_features(night, products=PRODUCTS.with_columns(is_eligible=False), popularity=POPULARITY.clear())
+    counts = recommend.run(night)
+    lists = pl.read_parquet(night.recommendations)
+    assert lists.schema == SCHEMA
+    assert lists.is_empty()
+    assert counts["with_list"] == 0
+    assert counts["short_lists"] == 6
+
+
+def test_without_customers_the_table_is_empty(night):
+    write_features(night, customers=CUSTOMERS.clear())
+    assert recommend.run(night)["customers"] == 0
+    assert pl.read_parquet(night.recommendations).schema == SCHEMA
+
+
+def test_one_customer_is_enough(night):
+    write_features(night, customers=CUSTOMERS.head(1), interactions=INTERACTIONS.head(1))
+    recommend.run(night)
+    assert pl.read_parquet(night.recommendations).select("customer_id", "rank").rows() == [
+        ("ann", rank) for rank in (1, 2, 3, 4)
+    ]
+
+
+def test_lists_longer_than_the_catalogue_stay_short(night):
+    write_features(night)
+    counts = recommend.run(_with_k(night, 50))
+    lists = pl.read_parquet(night.recommendations)
+    lengths = dict(lists.group_by("customer_id").len().rows())
+    assert lengths == {"ann": 6, "ben": 6, "cat": 6, "dan": 4, "eve": 5, "fay": 6}
+    assert counts["short_lists"] == 6
+
+
+@pytest.mark.parametrize("missing", ["interactions", "products", "customers", "popularity"])
+def test_a_missing_input_names_the_file_and_the_stage_to_run(night, missing):
+    write_features(night)
+    (night.features / f"{missing}.parquet").unlink()
+    with pytest.raises(StageInputMissing, match=f"{missing}.parquet: missing. Run the features stage of 2026-03-31"):
+        recommend.run(night)
+
+
+def test_a_weight_that_is_no_number_stops_the_stage_and_writes_nothing(night):
+    write_features(night, interactions=INTERACTIONS.with_columns(weight=pl.lit(float("nan"))))
+    with pytest.raises(ModelError, match=r"interactions\.weight"):
+        recommend.run(night)
+    assert not night.recommendations.exists()
+    assert not night.model.exists()
+
+
+def test_logs_are_few_and_name_no_customer(night, caplog):
+    write_features(night)
+    with caplog.at_level(logging.INFO, logger="recsys"):
+        recommend.run(night)
+    assert 1 <= len(caplog.messages) <= 8
+    assert not any(customer in " ".join(caplog.messages).split() for customer in CUSTOMERS["customer_id"])
+
+
+names = st.sampled_from([f"c{i}" for i in range(5)])
+things = [f"p{i}" for i in range(7)]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    weights=st.dictionaries(st.tuples(names, st.sampled_from(things)), st.sampled_from([0.0, 0.05, 1.0, 9.0])),
+    bought=st.sets(st.tuples(names, st.sampled_from(things))),
+    eligible=st.sets(st.sampled_from(things)),
+    replenishable=st.sets(st.sampled_from(things)),
+    k=st.integers(1, 9),
+)
+def test_laws_of_recommendations(night, weights, bought, eligible, replenishable, k):
+    pairs = [(*pair, weight, pair in bought) for pair, weight in sorted(weights.items())]
+    write_features(
+        night,
+        interactions=pl.DataFrame(pairs, schema=INTERACTIONS.schema, orient="row"),
+        products=pl.DataFrame(
+            {
+                "product_id": things,
+                "is_eligible": [thing in eligible for thing in things],
+                "replenishable": [thing in replenishable for thing in things],
+            }
+        ),
+        customers=pl.DataFrame({"customer_id": [f"c{i}" for i in range(5)]}),
+        popularity=pl.DataFrame(
+            [(thing, rank) for rank, thing in enumerate(sorted(eligible), 1)],
+            schema={"product_id": pl.String, "rank": pl.Int64},
+            orient="row",
+        ),
+    )
+    recommend.run(_with_k(night, k))
+    lists = pl.read_parquet(night.recommendations)
+    assert set(lists["product_id"]) <= eligible
+    assert (lists["score"] > 0).all()
+    for customer in (f"c{i}" for i in range(5)):
+        own = _of(lists, customer)
+        barred = {thing for thing in things if (customer, thing) in bought & set(weights)} - replenishable
+        assert own["rank"].to_list() == list(range(1, min(k, len(eligible - barred)) + 1))
+        assert own["product_id"].n_unique() == own.height
+        assert not set(own["product_id"]) & barred
+        has_history = any(weight > 0 for (owner, _), weight in weights.items() if owner == customer)
+        assert has_history or "individual" not in own["source"]
