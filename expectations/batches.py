@@ -31,7 +31,7 @@ def batches(evidence: Evidence, facts: Facts) -> list[Batch]:
     night = evidence.night
     channels = night.shop.channels
     names = [channel.name for channel in channels]
-    common = {"k": night.shop.recommend.k, "run_date": night.run_date.isoformat()}
+    common = {"k": night.shop.recommend.k, "run_dates": [night.run_date.isoformat()]}
     tables = evidence.tables
     found = [
         *_headers(evidence),
@@ -137,7 +137,7 @@ def decisions(evidence: Evidence, facts: Facts) -> pl.DataFrame:
         .join(channels, on="channel", how="left", maintain_order="left")
         .with_columns(
             is_known_customer=_is_in("customer_id", facts.customers),
-            is_contact_channel_of_channel=pl.col("contact_channel").eq_missing("configured"),
+            is_contact_channel_of_channel=pl.col("contact_channel").eq_missing(pl.col("configured")),
             has_enough_items=~is_exported.fill_null(value=False)
             | (pl.col("items") >= pl.col("min_items")).fill_null(value=False),
         )

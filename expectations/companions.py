@@ -24,7 +24,8 @@ def tables(evidence: Evidence, facts: Facts) -> list[Check]:
     listed = rows.select("customer_id").unique().join(facts.customers, on="customer_id", how="semi").height
     least = night.shop.gate.min_coverage
     decided = made["fct_recommendations"]
-    missing = rows.join(decided, on=KEYS, how="anti", nulls_equal=True).height
+    same = rows.select(KEYS).equals(decided.select(KEYS))
+    missing = 0 if same else rows.join(decided, on=KEYS, how="anti", nulls_equal=True).height
     return [
         critical(
             "recommendations",
@@ -41,8 +42,8 @@ def tables(evidence: Evidence, facts: Facts) -> list[Check]:
         critical(
             "fct_recommendations",
             "same_rows_as_recommendations",
-            passed=missing == 0 and decided.height == rows.height,
-            detail=f"{decided.height:,} rows of {rows.height:,}; {missing:,} differ",
+            passed=same,
+            detail=f"{decided.height:,} rows of {rows.height:,} in the same order; {missing:,} differ",
         ),
         found_none("fct_recommendations", "reason_present", _blank(decided, "reason"), decided.height),
         critical(
@@ -97,15 +98,9 @@ def _harmless_texts(about: str, file: FinishedFile, columns: list[str]) -> Check
 
 
 def _canonical(about: str, file: FinishedFile) -> Check:
-    same = file.cells.write_csv(quote_style="always").encode() == file.content
-    return critical(
-        about,
-        "written_canonically",
-        passed=same,
-        detail="UTF-8 without BOM, every field quoted, \\n after every row"
-        if same
-        else "not UTF-8 without BOM, every field quoted, the same cells in every row and \\n after each",
-    )
+    form = "UTF-8 without BOM, every field quoted, the same cells in every row, \\n after each"
+    detail = form if file.is_canonical else f"not {form}"
+    return critical(about, "written_canonically", passed=file.is_canonical, detail=detail)
 
 
 def _ordered(about: str, file: FinishedFile, key: str) -> Check:

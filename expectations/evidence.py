@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any, cast
 
 import polars as pl
 
@@ -19,10 +20,14 @@ CATALOGUE = "catalogue"
 
 @dataclass(frozen=True)
 class FinishedFile:
-    """A finished CSV file: all cells as text, an empty cell as null."""
+    """A finished CSV file: all cells as text, an empty cell as null.
 
-    content: bytes
+    `is_canonical`: its bytes are the only ones that these cells have in UTF-8 without BOM, every field quoted, quotes
+    doubled, the header always and `\\n` after every row.
+    """
+
     cells: pl.DataFrame
+    is_canonical: bool
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,27 @@ def file_of(night: Night, name: str) -> Path:
     return night.files / name / f"{name}_{night.run_date:%Y%m%d}.csv"
 
 
-def read_cells(content: bytes) -> pl.DataFrame:
+class _Digest(io.RawIOBase):
+    """A stream that keeps nothing of what is written to it but its SHA-256."""
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, part: Any, /) -> int:
+        self.sha256.update(part)
+        return len(part)
+
+
+def read_finished(content: bytes) -> FinishedFile:
     """A CSV file as text columns. Raises polars errors for what is no CSV file."""
     cells = pl.read_csv(io.BytesIO(content), infer_schema=False)
-    return cells.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)).name.keep())
+    written = _Digest()
+    cells.write_csv(cast(IO[bytes], written), quote_style="always")
+    texts = pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)).name.keep()
+    return FinishedFile(cells.with_columns(texts), written.sha256.digest() == hashlib.sha256(content).digest())
 
 
 def gather(night: Night) -> tuple[Evidence | None, list[Check]]:
@@ -86,13 +108,6 @@ def gather(night: Night) -> tuple[Evidence | None, list[Check]]:
         hashes[path.relative_to(night.folder).as_posix()] = hashlib.sha256(content).hexdigest()
         return content
 
-    def finished(name: str) -> FinishedFile:
-        content = taken(file_of(night, name))
-        return FinishedFile(content, read_cells(content))
-
-    def table(path: Path) -> pl.DataFrame:
-        return pl.read_parquet(io.BytesIO(taken(path)))
-
     recommendations: pl.DataFrame | None = None
     tables: dict[str, pl.DataFrame] = {}
     files: dict[str, FinishedFile] = {}
@@ -101,11 +116,11 @@ def gather(night: Night) -> tuple[Evidence | None, list[Check]]:
     for path in (night.recommendations, *wanted.values(), *(file_of(night, name) for name in audiences)):
         try:
             if path == night.recommendations:
-                recommendations = table(path)
+                recommendations = pl.read_parquet(io.BytesIO(taken(path)))
             elif path.suffix == ".parquet":
-                tables[path.stem] = table(path)
+                tables[path.stem] = pl.read_parquet(io.BytesIO(taken(path)))
             else:
-                files[path.parent.name] = finished(path.parent.name)
+                files[path.parent.name] = read_finished(taken(path))
             problem = ""
         except FileNotFoundError:
             problem = "is missing; run the stages before the gate"

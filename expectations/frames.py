@@ -16,7 +16,7 @@ def pandas_frame(frame: pl.DataFrame) -> "pd.DataFrame":
 
     Ids become numbers of this frame alone, so that no customer's id ever reaches the validating library.
     """
-    import pandas as pd  # noqa: PLC0415 - pandas takes a while to import and only the gate needs it
+    import pandas as pd
 
     return pd.DataFrame({column.name: _pandas_column(column) for column in frame.get_columns()}, copy=False)
 
@@ -30,7 +30,7 @@ def _pandas_column(column: pl.Series) -> Any:
 
 
 def _categories(column: pl.Series, *, anonymous: bool) -> Any:
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
     values = column.drop_nulls().unique().sort()
     codes = column.cast(pl.Enum(values)).to_physical().cast(pl.Int32).fill_null(-1).to_numpy()

@@ -60,6 +60,7 @@ def copy_to_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> N
     replace_file(
         path,
         lambda aside: con.execute(f"COPY ({query}) TO {literal(str(aside))} (FORMAT parquet, COMPRESSION zstd)"),
+        durable=False,
     )
 
 

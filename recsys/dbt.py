@@ -21,7 +21,15 @@ NIGHT_ENV = "RECSYS_NIGHT_DIR"
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 _FAILED = {"error", "fail", "runtime error", "partial success"}
 _PATTERN_CHARACTERS = set("*?[]{}'\"")
-_SPEAKS_OF_SQL_ONLY = ("Binder Error", "Catalog Error", "Parser Error", "Out of Memory Error", "Compilation Error")
+_QUOTES_NO_ROWS = (
+    "Binder Error",
+    "Catalog Error",
+    "Parser Error",
+    "IO Error",
+    "Permission Error",
+    "Out of Memory Error",
+    "Compilation Error",
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,7 @@ def run(night: Night, command: str, *arguments: str) -> list[Node]:
         env=_environment(night),
         cwd=project,
         umask=0o077,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call, nothing that a fork in a thread could break
+        preexec_fn=die_with_parent,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -101,7 +109,9 @@ def run(night: Night, command: str, *arguments: str) -> list[Node]:
     )
     doing = " ".join(["dbt", command, *arguments])
     if not results.is_file():
-        raise FeaturesFailed(f"{doing} ended with code {ended.returncode} before it ran anything:\n{_tail(ended.stdout)}")
+        raise FeaturesFailed(
+            f"{doing} ended with code {ended.returncode} before it ran anything:\n{_tail(ended.stdout)}"
+        )
     nodes = [
         Node(result["unique_id"], result["status"], _speakable(result["message"] or ""))
         for result in read_json(results)["results"]
@@ -113,6 +123,7 @@ def run(night: Night, command: str, *arguments: str) -> list[Node]:
             f"{doing}: {len(failed)} of {len(nodes)} nodes failed.\n{listed}\n"
             f"To look closer: {NIGHT_ENV}={night.folder} dbt {command} --project-dir {project} --profiles-dir {project}"
         )
+    nodes = [node for node in nodes if not node.name.startswith("operation.")]
     if not nodes:
         raise FeaturesFailed(f"{doing}: nothing was selected. Check the tags in {project / 'dbt_project.yml'}.")
     return nodes
@@ -141,7 +152,7 @@ def _speakable(message: str) -> str:
     engine = next((line for line in lines if re.match(r"[A-Z][A-Za-z ]+ Error:", line)), None)
     if engine is None:
         return lines[0] if len(lines) == 1 else " ".join(lines[:6])
-    if engine.startswith(_SPEAKS_OF_SQL_ONLY):
+    if engine.startswith(_QUOTES_NO_ROWS):
         return engine
     return f"{engine.split(':')[0]} in the data (the text is left out here because it quotes rows)"
 

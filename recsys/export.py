@@ -10,17 +10,12 @@ from recsys.channels.render import channels_of
 from recsys.errors import ConfigError, ModelError, StageInputMissing
 from recsys.lock import Attempt, exclusive
 from recsys.night import Night
-from recsys.publisher import Outgoing, publish
+from recsys.publisher import Outgoing, attempt_file, publish, start_attempt
 
 
 def channels(night: Night) -> list[str]:
     """What can be exported: the shop's channels and the catalogue."""
     return [channel.name for channel in channels_of(night.shop)]
-
-
-def start_attempt(night: Night, channel: str) -> Attempt:
-    """A new attempt at this channel and night: every earlier one that is still running can no longer publish."""
-    return Attempt.start(_attempt_file(night, channel))
 
 
 def run(night: Night, channel: str, token: int | None = None) -> dict[str, int | str]:
@@ -33,7 +28,7 @@ def run(night: Night, channel: str, token: int | None = None) -> dict[str, int |
     if channel not in channels(night):
         raise ConfigError(f"channel '{channel}' is not in the shop file; there are: {', '.join(channels(night))}.")
     with exclusive(night.shop.root):
-        attempt = start_attempt(night, channel) if token is None else Attempt(_attempt_file(night, channel), token)
+        attempt = start_attempt(night, channel) if token is None else Attempt(attempt_file(night, channel), token)
         verdict = Verdict.read(night.verdict)
         folder = night.files / channel
         paths = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -57,10 +52,6 @@ def run(night: Night, channel: str, token: int | None = None) -> dict[str, int |
         "manifest_sha256": done.manifest_sha256,
         "published": "now" if done.is_new else "before, with the same bytes",
     }
-
-
-def _attempt_file(night: Night, channel: str) -> Path:
-    return night.stages / f"export_{channel}.attempt"
 
 
 def _model_version(recommendations: Path) -> str | None:

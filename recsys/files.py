@@ -41,25 +41,31 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a temporary path beside `path`, then sync and rename it into place, mode 0600."""
+def replace_file(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
+    """Call `write` with a temporary path beside `path`, then rename it into place, mode 0600.
+
+    A process that dies leaves the old file or the new one. `durable` also waits until the disk has it, so that a
+    machine that dies does too; what a stage can make again does without.
+    """
     private_folder(path.parent)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(aside)
         os.chmod(aside, PRIVATE_FILE)
-        with aside.open("rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(aside, path)
-        sync_folder(path.parent)
+        if durable:
+            with aside.open("rb") as stream:
+                os.fsync(stream.fileno())
+        aside.replace(path)
+        if durable:
+            sync_folder(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
     """Write JSON with sorted keys and a final newline: the same content is always the same bytes."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    replace_file(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    replace_file(path, lambda aside: aside.write_text(text, encoding="utf-8"), durable=durable)
 
 
 def read_json(path: Path) -> Any:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from recsys import __version__
 from recsys.audit import AuditedFile
-from recsys.errors import AlreadyPublished, CannotPublish, NotAudited, RecsysError, Transient
+from recsys.errors import AlreadyPublished, CannotPublish, NotAudited, Transient
 from recsys.files import PRIVATE_FILE, PRIVATE_FOLDER, private_folder
 from recsys.lock import Attempt
 from recsys.manifest import MANIFEST, SUCCESS, Manifest, Published, PublishedFile, chunks, published_in
@@ -33,6 +33,18 @@ class Outgoing:
     audited: AuditedFile
     rows: int
     columns: tuple[str, ...]
+
+
+def start_attempt(night: Night, channel: str) -> Attempt:
+    """A new attempt at this channel and night: every earlier one that is still running can no longer publish."""
+    path = attempt_file(night, channel)
+    with _disk_errors(path):
+        return Attempt.start(path)
+
+
+def attempt_file(night: Night, channel: str) -> Path:
+    """Where the number of the newest attempt is."""
+    return night.stages / f"export_{channel}.attempt"
 
 
 def publish(
@@ -52,7 +64,7 @@ def publish(
     """
     _require_audited(night, channel, outgoing)
     folder = night.audience(channel)
-    try:
+    with _disk_errors(folder):
         files = tuple(_described(file) for file in sorted(outgoing, key=lambda file: file.audited.path.name))
         manifest = Manifest(
             channel=channel,
@@ -78,8 +90,6 @@ def publish(
             _place(descriptor, MANIFEST, [manifest.content], attempt)
             sha256 = hashlib.sha256(manifest.content).hexdigest()
             _place(descriptor, SUCCESS, [f"{sha256}\n".encode()], attempt)
-    except OSError as error:
-        raise _explained(error, folder) from error
     return Published(manifest, sha256, is_new=True)
 
 
@@ -206,15 +216,20 @@ def _audited_bytes(audited: AuditedFile) -> Iterator[bytes]:
         )
 
 
-def _explained(error: OSError, folder: Path) -> RecsysError:
-    reason = error.strerror or str(error)
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return CannotPublish(f"{folder}: {reason}. Publishing did not finish; free space, then run export again.")
-    if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.EISDIR}:
-        return CannotPublish(
-            f"{folder}: {reason}. A part of this path is a symbolic link or not what it should be; final names are "
-            "made in plain folders only. Put it right, then run export again."
-        )
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return CannotPublish(f"{folder}: {reason}. Give this user the folder, mode 0700, then run export again.")
-    return Transient(f"{folder}: {reason}. Publishing did not finish; run export again.")
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """What the disk says, in our words and sorted into what waiting can and what it cannot mend."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{path}: {error.strerror or error}."
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise CannotPublish(f"{reason} Publishing did not finish; free space, then run export again.") from error
+        if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.EISDIR}:
+            raise CannotPublish(
+                f"{reason} A part of this path is a symbolic link or not what it should be; final names are made in "
+                "plain folders only. Put it right, then run export again."
+            ) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise CannotPublish(f"{reason} Give this user the folder, mode 0700, then run export again.") from error
+        raise Transient(f"{reason} Publishing did not finish; run export again.") from error

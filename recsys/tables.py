@@ -26,4 +26,4 @@ def schema_of(contract: Contract) -> pl.Schema:
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Write a frame as Parquet, whole or not at all; the same frame gives the same bytes."""
-    replace_file(path, lambda aside: frame.write_parquet(aside, compression="zstd", statistics=True))
+    replace_file(path, lambda aside: frame.write_parquet(aside, compression="zstd", statistics=True), durable=False)

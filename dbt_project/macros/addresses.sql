@@ -3,9 +3,9 @@
     nullif(lower(regexp_replace({{ column }}, '^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$', '', 'g')), '')
 {%- endmacro %}
 
-{# Phone numbers are compared without white space, dashes, parentheses and dots. Null when nothing is left. #}
+{# Phone numbers are compared without white space, dashes, parentheses, dots and slashes. Null when nothing is left. #}
 {% macro normalised_phone(column) -%}
-    nullif(regexp_replace({{ column }}, '[\p{Z}\p{C}().-]+', '', 'g'), '')
+    nullif(regexp_replace({{ column }}, '[\p{Z}\p{C}()./-]+', '', 'g'), '')
 {%- endmacro %}
 
 {#

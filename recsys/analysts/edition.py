@@ -4,12 +4,14 @@ The edition starts as a copy of the published file, so the history of all nights
 published file is changed, ever. Storage version v1.0.0: DuckDB 1.4 and later can open it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
 from recsys.analysts.history import HISTORY
-from recsys.analysts.marts import copy_marts
+from recsys.analysts.marts import copy_marts, drop_marts
 from recsys.analysts.published import copy_published, is_locked, rows_of_other_nights
 from recsys.analysts.tonight import insert_tonight, rows_of
 from recsys.audit import Verdict
@@ -49,11 +51,16 @@ def _write_edition(night: Night, verdict: Verdict, aside: Path) -> dict[str, int
             con.execute(f"ATTACH {literal(str(aside))} AS edition (STORAGE_VERSION {literal(STORAGE_VERSION)})")
             aside.chmod(PRIVATE_FILE)
             _attach_warehouse(con, night)
-            _declare(con)
-            counts = insert_tonight(con, night, verdict)
+            with _one_commit(con):
+                _declare(con)
+                counts = insert_tonight(con, night, verdict)
             newest = con.execute("SELECT max(run_date) FROM edition.main.nights").fetchone()
-            marts = copy_marts(con, night) if newest and newest[0] == night.run_date else {}
-            con.execute("CHECKPOINT edition")
+            marts: dict[str, int] = {}
+            if newest and newest[0] == night.run_date:
+                with _one_commit(con):
+                    drop_marts(con)
+                with _one_commit(con):
+                    marts = copy_marts(con, night)
             con.execute("DETACH edition")
         if wal.exists():
             raise SumsDoNotReconcile(f"{wal}: is left over after a checkpoint, so the new database is not whole.")
@@ -61,6 +68,15 @@ def _write_edition(night: Night, verdict: Verdict, aside: Path) -> dict[str, int
     finally:
         wal.unlink(missing_ok=True)
     return counts | marts
+
+
+@contextmanager
+def _one_commit(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """One sync for many statements; then a checkpoint, so that freed blocks are used again and no log is left."""
+    con.execute("BEGIN")
+    yield
+    con.execute("COMMIT")
+    con.execute("CHECKPOINT edition")
 
 
 def _remove_leftovers(night: Night) -> None:

@@ -131,8 +131,14 @@ MARTS: tuple[Mart, ...] = (
 )
 
 
+def drop_marts(con: duckdb.DuckDBPyConnection) -> None:
+    """Remove the marts of an earlier night from the attached database `edition`."""
+    for mart in MARTS:
+        con.execute(f"DROP TABLE IF EXISTS edition.main.{quoted(mart.name)}")
+
+
 def copy_marts(con: duckdb.DuckDBPyConnection, night: Night) -> dict[str, int]:
-    """Replace the marts in the attached database `edition` by those of the attached `warehouse`; rows per mart.
+    """Copy the marts of the attached `warehouse` into the attached database `edition`; rows per mart.
 
     Raises StageInputMissing when the warehouse lacks one of them.
     """
@@ -143,9 +149,6 @@ def copy_marts(con: duckdb.DuckDBPyConnection, night: Night) -> dict[str, int]:
     if missing:
         names = ", ".join(f"{mart.schema}.{mart.name}" for mart in missing)
         raise StageInputMissing(f"{night.warehouse}: has no {names}. Run the stages features and decide again.")
-    for mart in MARTS:
-        con.execute(f"DROP TABLE IF EXISTS edition.main.{quoted(mart.name)}")
-    con.execute("CHECKPOINT edition")  # frees the old marts' blocks, so that the file does not grow with every night
     counts = {}
     for mart in MARTS:
         order = ", ".join(map(quoted, mart.key))

@@ -98,7 +98,7 @@ def read_inputs(night: Night) -> Row:
 
 
 def deliveries(night: Night) -> list[Row]:
-    """One row per file of the night that lies under a final name. Raises AlreadyPublished when one was changed there."""
+    """One row per file of the night under a final name. Raises AlreadyPublished when one was changed there."""
     found = [
         read_published(success.parent)
         for success in sorted(night.published.glob(f"audiences/*/{night.run_date.isoformat()}/{SUCCESS}"))

@@ -38,7 +38,9 @@ CATEGORIES = (
     Category("pet toys", "pets", ("dog toy", "cat toy"), 2, (399, 2490)),
     Category("skin care", "drugstore", ("day cream", "body lotion"), 4, (499, 3990), rhythm_days=56, season=0.2),
     Category("hair care", "drugstore", ("shampoo", "conditioner"), 3, (349, 1990), rhythm_days=45),
-    Category("vitamins", "drugstore", ("vitamin tablets", "magnesium powder"), 3, (599, 2990), rhythm_days=30, season=0.3),
+    Category(
+        "vitamins", "drugstore", ("vitamin tablets", "magnesium powder"), 3, (599, 2990), rhythm_days=30, season=0.3
+    ),
     Category("intimate health", "drugstore", ("pregnancy test", "intimate care"), 1, (499, 2490), sensitive=True),
     Category("cleaning", "household", ("dish soap", "laundry powder"), 4, (249, 1490), rhythm_days=40),
     Category("bedding", "home", ("duvet cover", "pillow"), 4, (1990, 9990), season=0.3, peak=15),
@@ -46,7 +48,9 @@ CATEGORIES = (
     Category("decoration", "home", ("vase", "candle", "picture frame"), 5, (590, 4990), season=0.5, peak=335),
     Category("cookware", "kitchen", ("frying pan", "saucepan"), 4, (1990, 14900), season=0.2, peak=340),
     Category("tableware", "kitchen", ("mug", "plate", "bowl"), 4, (490, 3990)),
-    Category("bathroom renovation", "renovation", ("wash basin", "shower head", "tile set"), 1, (2990, 49900), project=True),
+    Category(
+        "bathroom renovation", "renovation", ("wash basin", "shower head", "tile set"), 1, (2990, 49900), project=True
+    ),
     Category("kitchen renovation", "renovation", ("sink", "worktop", "cupboard door"), 1, (4990, 79900), project=True),
     Category("floor laying", "renovation", ("oak boards", "underlay", "skirting"), 1, (1990, 29900), project=True),
     Category("nursery", "renovation", ("cot", "changing table", "night light"), 1, (1990, 39900), project=True),

@@ -19,11 +19,11 @@ SEARCH = "search"
 _BROWSED = {"view": 0.86, "wishlist": 0.06, "cart": 0.03, SEARCH: 0.05}
 _EVENT = pl.Schema(
     {
-        "moment": pl.Int64,
-        "person": pl.Int32,
-        "visitor": pl.Int64,
-        "is_signed_in": pl.Boolean,
-        "product": pl.Int32,
+        "moment": pl.Int64(),
+        "person": pl.Int32(),
+        "visitor": pl.Int64(),
+        "is_signed_in": pl.Boolean(),
+        "product": pl.Int32(),
         "event_type": pl.Enum(["view", "cart", "wishlist", SEARCH]),
     }
 )
@@ -35,7 +35,7 @@ class Browsing:
     """`events`: day (of delivery), moment, event, visitor, customer, product, event_type; NOBODY where empty.
 
     `links`: day, moment, visitor (NOBODY: the old id), customer, is_old_id (the customer side is the old id).
-    `visitors`: visitor, customer (NOBODY for strangers), linked_at (moment from which the files say so; null: never).
+    `visitors`: visitor, customer (NOBODY for strangers), linked_day (from which the files say so; null: never).
     """
 
     events: pl.DataFrame
@@ -93,7 +93,9 @@ def _visits(rng: np.random.Generator, people: People, catalogue: Catalogue) -> p
     present = np.flatnonzero(~people.has_no_history)
     since = people.order_from[present]
     is_new = days_of(people.created_at[present]) >= 0
-    day = np.where(is_new, since, (since + (people.last_day[present] - since) * 0.6 * rng.random(len(present))).astype(int))
+    day = np.where(
+        is_new, since, (since + (people.last_day[present] - since) * 0.6 * rng.random(len(present))).astype(int)
+    )
     welcome = np.where(is_new, people.created_at[present] + 30, moment(day, clock(rng, len(present))))
     who, at = np.concatenate([who, present]), np.concatenate([at, welcome])
     signed_in = np.concatenate([rng.random(visits.sum()) < 0.4, np.full(len(present), fill_value=True)])
@@ -211,18 +213,17 @@ def _links(rng: np.random.Generator, people: People) -> pl.DataFrame:
 
 
 def _visitors(people: People, events: pl.DataFrame, links: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Every visitor in the files, whose it is in truth, and since when the files say so."""
-    old_links = links.filter("is_old_id").with_columns(
-        moment=pl.Series(people.moved_at)[links.filter("is_old_id")["customer"]]
-    )
+    """Every visitor in the files, whose it is in truth, and since which day's files that can be found out."""
+    old = links.filter("is_old_id")
+    gave_way = days_of(people.moved_at[old["customer"].to_numpy()])
     known = pl.concat(
         [
-            links.filter(~pl.col("is_old_id") & (pl.col("visitor") != NOBODY)).select("visitor", "moment"),
-            old_links.select("visitor", "moment"),
-            events.filter((pl.col("visitor") != NOBODY) & (pl.col("customer") != NOBODY)).select("visitor", "moment"),
+            links.filter(~pl.col("is_old_id")).select("visitor", "day"),
+            old.select("visitor", pl.Series("day", gave_way)).filter(pl.col("day") < DAYS),
+            events.filter(pl.col("customer") != NOBODY).select("visitor", pl.col("day").cast(pl.Int64)),
         ]
     )
-    since = known.group_by("visitor").agg(linked_at=pl.col("moment").min())
+    since = known.group_by("visitor").agg(linked_day=pl.col("day").min())
     seen = pl.concat([events["visitor"], links["visitor"], lines["visitor"]]).unique().sort()
     is_customer = pl.col("visitor") < 2 * people.size
     return (

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from recsys.demo.assortment import CATEGORIES, CELLS, IS_PROJECT, IS_SENSITIVE, RHYTHM_DAYS, STYLES, season_factors
 from recsys.demo.draws import Flags, Floats, Ints, Shares, column_per_row, stream
 from recsys.demo.horizon import DAYS, FIRST_DELIVERY, WEEKS, clock, day_number, moment
-from recsys.demo.assortment import CATEGORIES, CELLS, IS_PROJECT, IS_SENSITIVE, RHYTHM_DAYS, STYLES, season_factors
 
 NEVER = 10_000
 """A day or week beyond every horizon."""
@@ -78,8 +78,8 @@ class Catalogue:
         low = ends[weeks * self.size + self.first_of_cell[cells]]
         high = ends[weeks * self.size + self.first_of_cell[cells + 1]]
         thrown = np.minimum(low + rng.random(len(cells)) * (high - low), np.nextafter(high, 0))
-        position = np.searchsorted(self.starts, thrown, side="right") - 1
-        return (position - weeks * self.size).astype(np.int64)
+        position: Ints = np.searchsorted(self.starts, thrown, side="right") - 1 - weeks * self.size
+        return position
 
 
 def make_catalogue(products: int, seed: int) -> Catalogue:
@@ -172,7 +172,11 @@ def _names(rng: np.random.Generator, cell: Ints) -> pl.DataFrame:
         orient="row",
     )
     brands = pl.DataFrame(
-        [(number, b, word, name) for number, (word, names) in enumerate(STYLES.items()) for b, name in enumerate(names)],
+        [
+            (number, b, word, name)
+            for number, (word, names) in enumerate(STYLES.items())
+            for b, name in enumerate(names)
+        ],
         schema={"s": pl.Int64, "b": pl.Int64, "style": pl.String, "brand": pl.String},
         orient="row",
     )

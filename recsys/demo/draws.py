@@ -21,7 +21,8 @@ def column_per_row(rng: np.random.Generator, weights: Shares) -> Ints:
     steps = np.cumsum(weights, axis=1, dtype=np.float32)
     total = steps[:, -1]
     thrown = np.minimum(rng.random(len(weights), dtype=np.float32) * total, np.nextafter(total, np.float32(0)))
-    return (steps <= thrown[:, None]).sum(axis=1).astype(np.int64)
+    drawn: Ints = (steps <= thrown[:, None]).sum(axis=1)
+    return drawn
 
 
 def tastes(rng: np.random.Generator, averages: Shares, concentration: float) -> Shares:
@@ -33,7 +34,8 @@ def tastes(rng: np.random.Generator, averages: Shares, concentration: float) -> 
 
 def within(rng: np.random.Generator, first: Ints, last: Ints) -> Ints:
     """One whole number each, uniform from `first` to `last`; `first` where last is not after it."""
-    return first + (rng.random(len(first)) * np.maximum(last - first + 1, 1)).astype(np.int64)
+    drawn: Ints = first + (rng.random(len(first)) * np.maximum(last - first + 1, 1)).astype(np.int64)
+    return drawn
 
 
 def one_of(rng: np.random.Generator, count: int, shares: dict[str, float]) -> npt.NDArray[np.str_]:

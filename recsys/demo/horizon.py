@@ -37,6 +37,9 @@ def day_number(day: date) -> int:
     return (day - START).days
 
 
+FIRST_DAY = day_number(FIRST_DELIVERY)
+
+
 def calendar_day(number: int) -> date:
     """The calendar day of a number."""
     return START + timedelta(days=number)

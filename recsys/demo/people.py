@@ -1,4 +1,4 @@
-"""The demo shop's customers: when they signed up, what they like, how active they are, and where they can be reached."""
+"""The demo shop's customers: when they signed up, what they like, how active they are, where they can be reached."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,13 @@ import numpy as np
 import polars as pl
 
 from recsys.demo.assortment import IS_PROJECT, STYLES, WEIGHTS
-from recsys.demo.draws import Flags, Floats, Ints, Shares, one_of, stream, tastes, within
+from recsys.demo.cards import make_cards
+from recsys.demo.draws import Flags, Floats, Ints, Shares, stream, tastes, within
 from recsys.demo.horizon import DAYS, DEFAULT_THROUGH, MIDNIGHTS, busy_days, clock, day_number, days_of, moment
 
 SEGMENTS = 6
 FIRST_SIGN_UP = 1_640_995_200
 """2022-01-01."""
-_FIRST_NAMES = ("Alex", "Robin", "Kim", "Sascha", "Toni", "Luca", "Noa", "Mika", "Jule", "Zoë", "René", "Charlie")
-_LAST_NAMES = ("Muster", "Beispiel", "Sample", "Exempel", "Proef", "O'Modell", "Übung", "Demo", "Probst-Test", "Vorlage")
-_DOMAINS = {"example.com": 0.5, "example.org": 0.3, "example.net": 0.2}
-_COUNTRIES = {"DE": 0.72, "AT": 0.1, "CH": 0.08, "NL": 0.06, "FR": 0.04}
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class People:
     changed_at: Ints
     """When e-mail address or phone number changed; 0 for never."""
     cards: pl.DataFrame
-    """Per customer: names, country, language, timezone, birth_year, and e-mail and phone before and after the change."""
+    """Per customer: names, country, language, timezone, birth_year; e-mail and phone before and after the change."""
 
     @property
     def size(self) -> int:
@@ -76,7 +73,7 @@ def make_people(customers: int, seed: int) -> People:
     category_taste, style_taste = _tastes(rng, segment)
     has_no_history = rng.random(size) < 0.05
     leaves_early = rng.random(size) < 0.25
-    last_day = np.where(leaves_early, within(rng, np.maximum(created + 1, 0), np.full(size, DAYS - 1)), DAYS - 1)
+    last_day = np.where(leaves_early, within(rng, np.clip(created + 1, 0, DAYS - 1), np.full(size, DAYS - 1)), DAYS - 1)
     is_guest_first = is_new & ~has_no_history & (created > 1) & (rng.random(size) < 0.15)
     had_old_id = ~is_new & ~has_no_history & (rng.random(size) < 0.04)
     moved = moment(rng.integers(60, 385, size), clock(rng, size))
@@ -90,7 +87,7 @@ def make_people(customers: int, seed: int) -> People:
         segment=segment,
         category_taste=category_taste,
         style_taste=style_taste,
-        orders_expected=np.where(has_no_history, 0.0, rng.gamma(0.9, 1 / 0.9, size)),
+        orders_expected=np.where(has_no_history, 0.0, rng.gamma(1.4, 1 / 1.4, size)),
         has_no_history=has_no_history,
         order_from=np.clip(created, 0, DAYS - 1),
         browse_from=np.clip(np.where(is_new, created - lead, 0), 0, DAYS - 1),
@@ -99,7 +96,7 @@ def make_people(customers: int, seed: int) -> People:
         moved_at=np.where(had_old_id, moved, 0),
         has_second_device=rng.random(size) < 0.25,
         changed_at=np.where(changes & (changed_at > created_at), changed_at, 0),
-        cards=_cards(rng, size),
+        cards=make_cards(rng, size),
     )
 
 
@@ -124,81 +121,3 @@ def _tastes(rng: np.random.Generator, segment: Ints) -> tuple[Shares, Shares]:
     by_category = tastes(rng, averages.astype(np.float32)[segment], 5.0)
     by_style = tastes(rng, styles.astype(np.float32)[segment], 1.6)
     return by_category, by_style
-
-
-def _cards(rng: np.random.Generator, size: int) -> pl.DataFrame:
-    """Names and addresses. A few share an address, a few have none, a few have one that is not valid."""
-    number = np.arange(size)
-    first = rng.integers(0, len(_FIRST_NAMES), size)
-    last = rng.integers(0, len(_LAST_NAMES), size)
-    country = one_of(rng, size, _COUNTRIES)
-    shared = rng.random(size) < 0.01
-    owner = np.where(shared, within(rng, np.zeros(size, dtype=np.int64), number), number)
-    email_fault = rng.random(size)
-    phone_fault = rng.random(size)
-    has_email = rng.random(size) < 0.96
-    has_phone = rng.random(size) < 0.75
-    changes_email = rng.random(size) < 0.6
-    ascii_names = pl.Series([name.lower().encode("ascii", "ignore").decode().replace("'", "") for name in _FIRST_NAMES])
-    frame = pl.DataFrame(
-        {
-            "first_name": pl.Series(_FIRST_NAMES)[first],
-            "last_name": pl.Series(_LAST_NAMES)[last],
-            "country": country,
-            "owner": owner,
-            "typed": ascii_names[first[owner]],
-            "domain": pl.Series(one_of(rng, size, _DOMAINS))[owner],
-            "birth_year": np.where(rng.random(size) < 0.7, rng.integers(1940, 2008, size), 0),
-            "line": (number * 7_919 + 104_729) % 1_000_000_007,  # distinct while there are fewer customers than that
-        }
-    )
-    local = pl.format("{}.{}", "typed", pl.col("owner") + 1)
-    email = pl.format("{}@{}", local, "domain")
-    phone = pl.lit("+999") + pl.col("line").cast(pl.String).str.zfill(10)
-    language = pl.col("country").replace_strict(
-        {"DE": "de", "AT": "de-AT", "CH": "de-CH", "NL": "nl", "FR": "fr"}, return_dtype=pl.String
-    )
-    zone = pl.col("country").replace_strict(
-        {
-            "DE": "Europe/Berlin",
-            "AT": "Europe/Vienna",
-            "CH": "Europe/Zurich",
-            "NL": "Europe/Amsterdam",
-            "FR": "Europe/Paris",
-        },
-        return_dtype=pl.String,
-    )
-    flags = {
-        "shared": shared,
-        "has_email": has_email,
-        "has_phone": has_phone,
-        "changes_email": changes_email,
-        "no_at": email_fault < 0.003,
-        "two_at": (email_fault >= 0.003) & (email_fault < 0.005),
-        "loud": (email_fault >= 0.005) & (email_fault < 0.03),
-        "short": phone_fault < 0.004,
-    }
-    frame = frame.with_columns(pl.Series(name, values) for name, values in flags.items())
-    typed = (
-        pl.when("no_at")
-        .then(pl.format("{} at example", local))
-        .when("two_at")
-        .then(pl.format("{}@@{}", local, "domain"))
-        .when(pl.col("loud") | pl.col("shared"))
-        .then(email.str.to_titlecase())
-        .otherwise(email)
-    )
-    dialled = pl.when("short").then(pl.lit("0123")).otherwise(phone)
-    moved = pl.format("{}.new@{}", local, "domain")
-    return frame.select(
-        "first_name",
-        "last_name",
-        "country",
-        language.alias("language"),
-        zone.alias("timezone"),
-        pl.when(pl.col("birth_year") > 0).then("birth_year").alias("birth_year"),
-        pl.when("has_email").then(typed).alias("email_before"),
-        pl.when("changes_email").then(moved).when("has_email").then(typed).alias("email_after"),
-        pl.when("has_phone").then(dialled).alias("phone_before"),
-        pl.when("changes_email").then(pl.when("has_phone").then(dialled)).otherwise(phone).alias("phone_after"),
-    )

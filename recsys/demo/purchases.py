@@ -1,4 +1,4 @@
-"""What the demo shop's customers order: by taste and season, again when something is used up, in bursts for a project."""
+"""What the demo shop's customers order: by taste and season, again when it is used up, in bursts for a project."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,11 @@ from recsys.demo.horizon import DAYS, busy_days, clock, days_of, exposure, momen
 from recsys.demo.people import People
 
 NOBODY = -1
-ORDERS_PER_YEAR = 2.55
-"""Orders out of taste alone that a customer of average activity makes; with what follows from them and with projects
-this gives 10 order lines per customer up to the end of the default last day."""
+ORDERS_PER_YEAR = 4.85
+MORE_PER_PRODUCT = 480.0
+"""Orders out of taste alone that a customer of average activity makes, the second number divided by the number of
+products added to the first: in a small range people more often come upon what they have already. Together with what
+follows from rhythms and projects this gives about 10 order lines per customer by the end of the default last day."""
 REPEATS = 20
 PAID, CANCELLED = 0, 1
 
@@ -24,8 +26,8 @@ class Purchases:
     """Order lines by day and moment, and the truth behind them.
 
     `lines`: day, moment, order, customer (NOBODY for guests), visitor (NOBODY for customers), is_old_id, product,
-    quantity (negative: return), cents, status. `sales` are the paid lines only, without returns, of customers before and
-    after sign-up: day, moment, order, customer, product. `rhythms` and `projects` are what the truth folder tells.
+    quantity (negative: return), cents, status. `sales` are the paid lines only, without returns, of customers before
+    and after sign-up: day, moment, order, customer, product. `rhythms` and `projects` are what the truth folder tells.
     """
 
     lines: pl.DataFrame
@@ -47,8 +49,9 @@ def simulate_purchases(people: People, catalogue: Catalogue, seed: int) -> Purch
 
 def _usual(rng: np.random.Generator, people: People, catalogue: Catalogue) -> pl.DataFrame:
     """customer, day, product of orders made because somebody likes something; guests' first orders among them."""
-    open_days = exposure(people.order_from, people.last_day) * ORDERS_PER_YEAR * DAYS / 365
-    orders = rng.poisson(people.orders_expected * open_days)
+    per_year = ORDERS_PER_YEAR + MORE_PER_PRODUCT / catalogue.size
+    years = exposure(people.order_from, people.last_day) * DAYS / 365
+    orders = rng.poisson(people.orders_expected * per_year * years)
     who = np.repeat(np.arange(people.size), orders)
     day = busy_days(rng, people.order_from[who], people.last_day[who])
     guests = np.flatnonzero(people.is_guest_first)
@@ -66,16 +69,17 @@ def _bought_again(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rhythms (customer, product, every_days, first_day, last_day), and the purchases that follow from them.
 
-    Somebody who buys something that is used up keeps to it in most cases: every so many days, a little more or less,
-    until they stop. While it is sold out they go without.
+    Of each category that is used up, some customers keep to what they bought first: every so many days, a little more
+    or less, until they stop. While it is sold out they go without.
     """
     first = (
-        usual.filter(pl.Series(catalogue.is_replenishable())[usual["product"]])
-        .group_by("customer", "product")
-        .agg(pl.col("day").min())
-        .sort("customer", "product")
+        usual.with_columns(category=pl.Series(catalogue.category)[usual["product"]])
+        .filter(pl.Series(catalogue.is_replenishable())[usual["product"]])
+        .sort("customer", "category", "day", "product")
+        .unique(["customer", "category"], keep="first", maintain_order=True)
+        .select("customer", "product", "day")
     )
-    first = first.filter(pl.Series(rng.random(len(first)) < 0.5))
+    first = first.filter(pl.Series(rng.random(len(first)) < 0.6))
     who, product, day = (first[name].to_numpy() for name in ("customer", "product", "day"))
     count = len(first)
     every = RHYTHM_DAYS[catalogue.category[product]] * rng.lognormal(0, 0.2, count)
@@ -94,7 +98,7 @@ def _bought_again(
 
 
 def _projects(rng: np.random.Generator, people: People, catalogue: Catalogue) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Projects (customer, category, first_day, last_day), and what is bought for them: three orders, then never again."""
+    """Projects (customer, category, first_day, last_day) and what is bought for them: up to three orders, no more."""
     starts = rng.random(people.size) < 0.2
     who = np.flatnonzero(starts & ~people.has_no_history & (people.last_day - people.order_from > 45))
     category = rng.choice(np.flatnonzero(IS_PROJECT), len(who))
@@ -133,7 +137,9 @@ def _orders(rng: np.random.Generator, people: People, wanted: pl.DataFrame) -> p
     at = moment(day, clock(rng, len(orders)))
     created = people.created_at[who]
     at = np.where((days_of(created) == day) & (at <= created), created + rng.integers(20, 900, len(orders)), at)
-    orders = orders.with_columns(pl.Series("moment", at), pl.Series("day", days_of(at).astype(np.int32)), order_day="day")
+    orders = orders.with_columns(
+        pl.Series("moment", at), pl.Series("day", days_of(at).astype(np.int32)), order_day="day"
+    )
     sales = wanted.rename({"day": "order_day"}).join(orders, on=["customer", "order_day"], how="inner")
     return (
         sales.filter(pl.col("day") < DAYS)

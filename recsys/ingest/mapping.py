@@ -60,7 +60,7 @@ def map_rows(
     rows, bad_rows = con.execute(
         "SELECT (SELECT count(*) FROM typed) + (SELECT count(*) FROM broken), (SELECT count(DISTINCT line) FROM faults)"
     ).fetchall()[0]
-    write_json(card, {"rows": rows - bad_rows, "bad_rows": bad_rows, "skipped_rows": skipped})
+    write_json(card, {"rows": rows - bad_rows, "bad_rows": bad_rows, "skipped_rows": skipped}, durable=False)
 
 
 def _apply_skips(con: duckdb.DuckDBPyConnection, source: TableSource) -> dict[str, int]:

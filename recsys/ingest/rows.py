@@ -118,7 +118,7 @@ def _read_jsonl(con: duckdb.DuckDBPyConnection, path: Path, fields: dict[str, st
         """
         INSERT INTO broken
         SELECT _line, 'not_json', sha256(line) FROM lines
-        WHERE trim(line) <> '' AND NOT (json_valid(line) AND coalesce(json_type(line), '') = 'OBJECT')
+        WHERE trim(line) <> '' AND NOT CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END
         """
     )
     unpacked = ", ".join(f"fields.{quoted(name)} AS {quoted(name)}" for name in fields)

@@ -104,11 +104,16 @@ def check_header(text: PlainText, name: str, dialect: CsvDialect) -> None:
         doublequote=dialect.escape == dialect.quote,
         escapechar=None if dialect.escape == dialect.quote else dialect.escape,
     )
-    found = next(reader, [])
+    try:
+        found = next(reader, [])
+    except csv.Error:
+        found = []
     if found != dialect.header:
         missing = [column for column in dialect.header if column not in found]
         added = [column for column in found if column not in dialect.header]
-        if missing or added:
+        if len(missing) == len(dialect.header):
+            what = "the first line names none of its columns"  # it may be data, so it is not quoted
+        elif missing or added:
             parts = [f"missing: {_shown(missing)}"] if missing else []
             parts += [f"not expected: {_shown(added)}"] if added else []
             what = "; ".join(parts)

@@ -9,6 +9,7 @@ import copy
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -179,7 +180,7 @@ def _not_finite(settings: Recommend) -> str:
     )
 
 
-def _progress(iterations: int) -> Any:
+def _progress(iterations: int) -> Callable[[int, float, float | None], None]:
     """A callback that logs about three of the iterations."""
     every = max(1, iterations // 3)
 

@@ -39,6 +39,12 @@ class InteractionMatrix:
             .select("row", "column", "weight")
             .sort("row", "column")
         )
+        repeated = entries.select(((pl.col("row").diff() == 0) & (pl.col("column").diff() == 0)).sum()).item()
+        if repeated:
+            raise ModelError(
+                f"interactions: {repeated:,} of {interactions.height:,} rows repeat a customer_id and product_id; "
+                "expected one row per pair."
+            )
         return cls(
             customers,
             products,
@@ -82,10 +88,4 @@ def _check(interactions: pl.DataFrame) -> None:
         raise ModelError(
             f"interactions.weight: not a finite number above 0 in {unusable:,} of {total:,} rows. "
             "Check recommend.weights and recommend.half_life_days, and the quantities and dates behind these rows."
-        )
-    repeated = total - interactions.select(pl.struct(PAIR).n_unique()).item() if total else 0
-    if repeated:
-        raise ModelError(
-            f"interactions: {repeated:,} of {total:,} rows repeat an earlier pair of customer_id and product_id; "
-            "expected one row per pair."
         )

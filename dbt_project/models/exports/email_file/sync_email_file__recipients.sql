@@ -18,7 +18,7 @@ customers as (
 
 addresses as (
 
-    select customer_id, address from {{ ref('int_customers__addressed') }} where contact_channel = 'email'
+    select customer_id, address from {{ ref('int_customers__addressed') }} where contact_channel = 'email' and is_valid
 
 ),
 

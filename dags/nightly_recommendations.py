@@ -1,0 +1,108 @@
+"""Tonight's recommendations for every customer: from the company's own data to checked audience files.
+
+Every task rewrites its own night and nothing else, so clearing a task is always safe. When the night is red, the last
+lines of the red task's log say why, and so does the audience page, which is written however the night went.
+
+| red task | what it means | what to do |
+|---|---|---|
+| ingest | a delivered file was refused, or too many rows were bad | have it delivered again, clear the task |
+| features, decide | a dbt model or test failed | read the named model's message; fix, clear the task |
+| gate | a check failed: the files were held back on purpose | read the failed checks; nothing left, nothing to undo |
+| export | the bytes are not those that were checked, or the day was published with others | read the message |
+| publish | the analysts' database could not be swapped | free space or mend the file it names, clear publish |
+"""
+
+from datetime import date, datetime, timedelta
+
+import pendulum
+from airflow.sdk import CronDataIntervalTimetable, Param, dag, get_current_context, task
+from stage_task import POOL, run_stage, shop_file
+
+WRITES = {
+    "pool": POOL,
+    "retries": 3,
+    "retry_delay": timedelta(seconds=120),
+    "retry_exponential_backoff": True,
+    "execution_timeout": timedelta(hours=3),
+}
+
+
+@dag(
+    schedule=CronDataIntervalTimetable("0 3 * * *", timezone="UTC"),
+    start_date=pendulum.datetime(2020, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=WRITES,
+    params={
+        "run_date": Param(
+            None, type=["null", "string"], format="date", description="Another night than the logical date's"
+        )
+    },
+    tags=["recommendations"],
+    doc_md=__doc__,
+)
+def nightly_recommendations():
+    @task
+    def open_night() -> str:
+        """The night's date: the logical date as a day in the brand's time zone, unless a run_date was given."""
+        from recsys.config import load_shop
+
+        context = get_current_context()
+        given = context["params"]["run_date"]
+        moment: datetime = context["dag_run"].logical_date
+        day = date.fromisoformat(given) if given else moment.astimezone(load_shop(shop_file()).zone).date()
+        return day.isoformat()
+
+    @task
+    def ingest(run_date: str) -> dict:
+        return run_stage("ingest", run_date)
+
+    @task
+    def features(run_date: str) -> dict:
+        return run_stage("features", run_date)
+
+    @task
+    def recommend(run_date: str) -> dict:
+        return run_stage("recommend", run_date)
+
+    @task
+    def decide(run_date: str) -> dict:
+        return run_stage("decide", run_date)
+
+    @task
+    def render(run_date: str) -> dict:
+        return run_stage("render", run_date)
+
+    @task
+    def gate(run_date: str) -> dict:
+        return run_stage("gate", run_date)
+
+    @task
+    def what_leaves(run_date: str) -> list[str]:
+        from recsys.export import channels
+        from recsys.pipeline import open_night
+
+        return channels(open_night(shop_file(), run_date))
+
+    @task
+    def export(run_date: str, channel: str) -> dict:
+        return run_stage("export", run_date, channel)
+
+    @task
+    def publish(run_date: str) -> dict:
+        return run_stage("publish", run_date)
+
+    @task
+    def report(run_date: str) -> dict:
+        return run_stage("report", run_date)
+
+    night = open_night()
+    checked = gate(night)
+    files = what_leaves(night)
+    exported = export.partial(run_date=night).expand(channel=files)
+    published = publish(night)
+    ingest(night) >> features(night) >> recommend(night) >> decide(night) >> render(night) >> checked >> files
+    exported >> published >> report(night).as_teardown(setups=night, on_failure_fail_dagrun=True)
+
+
+nightly_recommendations()

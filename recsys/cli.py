@@ -1,0 +1,126 @@
+"""The command `recsys`: everything a night does, one stage at a time, without Airflow."""
+
+import logging
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from recsys import pipeline
+from recsys.errors import RecsysError
+from recsys.night import Night
+
+app = typer.Typer(
+    help="Nightly recommendations from a company's own data: ingest, features, lists, decisions, checks, files.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console()
+DEMO_DAY = datetime(2026, 8, 31)  # noqa: DTZ001 (only its date counts)
+
+ShopFile = Annotated[Path, typer.Argument(help="The shop file (YAML), for example examples/demo/shop.yaml")]
+RunDate = Annotated[
+    datetime, typer.Argument(formats=["%Y-%m-%d"], help="The night's date; data strictly before its end counts")
+]
+
+
+@app.command("demo-data")
+def demo_data(
+    folder: Annotated[Path, typer.Argument(help="Where the demo shop's folders go")] = Path("data/demo"),
+    customers: Annotated[int, typer.Option(min=10, max=5_000_000, help="How many customers the shop has")] = 2000,
+    products: Annotated[int | None, typer.Option(min=50, help="How many products; follows from customers")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes")] = 7,
+    through: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The last day that is delivered")] = DEMO_DAY,
+) -> None:
+    """Make the demo shop's deliveries: one folder of files per day, and the hidden truth beside them."""
+    from recsys.demo.shop import write_demo
+
+    summary = write_demo(
+        folder, customers=customers, products=products, seed=seed, through=through.date(), progress=console.print
+    )
+    console.print(str(summary))
+
+
+@app.command()
+def check(
+    shop_file: ShopFile,
+    run_date: RunDate,
+) -> None:
+    """Read a shop file and everything delivered up to a date, and say what a night would take in. Keeps nothing."""
+    from recsys.files import read_json
+    from recsys.ingest.stage import run
+
+    night = pipeline.open_night(shop_file, run_date.date())
+    with tempfile.TemporaryDirectory(prefix="recsys-check-") as scratch:
+        trial = Night(night.shop.model_copy(update={"data_root": scratch}), night.run_date)
+        run(trial)
+        inputs = read_json(trial.inputs)
+    table = Table("table", "files", "rows", "bad rows", "left out", title=f"{night.shop.shop}, up to {night.run_date}")
+    for name, entry in inputs["tables"].items():
+        files = entry["files"]
+        skipped: dict[str, int] = {}
+        for file in files:
+            for reason, rows in file["skipped_rows"].items():
+                skipped[reason] = skipped.get(reason, 0) + rows
+        left_out = ", ".join(f"{reason} {rows:,}" for reason, rows in sorted(skipped.items()))
+        if entry["present"]:
+            bad = sum(file["bad_rows"] for file in files)
+            table.add_row(name, f"{len(files):,}", f"{entry['rows']:,}", f"{bad:,}", left_out)
+        else:
+            table.add_row(name, "absent", "", "", "")
+    console.print(table)
+
+
+@app.command()
+def stage(
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(s for s in pipeline.STAGES if s != 'gate')}")],
+    shop_file: ShopFile,
+    run_date: RunDate,
+    channel: Annotated[str | None, typer.Option(help="For export: which channel")] = None,
+) -> None:
+    """Run one stage of a night again. The gate is `python -m expectations.gate SHOP_FILE RUN_DATE`."""
+    night = pipeline.open_night(shop_file, run_date.date())
+    label = f"{name}.{channel}" if channel else name
+    counts = pipeline.record(night, label, pipeline.work_of(name, channel))
+    console.print_json(pipeline.printable(counts))
+
+
+@app.command()
+def night(shop_file: ShopFile, run_date: RunDate) -> None:
+    """Run a whole night without Airflow, each stage in a process of its own."""
+    passed = pipeline.run_night(shop_file, run_date.date(), console.print)
+    complete = _show(shop_file, run_date)
+    raise typer.Exit(0 if passed and complete else 1)
+
+
+@app.command()
+def summary(shop_file: ShopFile, run_date: RunDate) -> None:
+    """Show how a night went: lists, audiences, who was held back and why, seconds, and where the files are."""
+    raise typer.Exit(0 if _show(shop_file, run_date) else 1)
+
+
+def _show(shop_file: Path, run_date: datetime) -> bool:
+    from recsys.report.summary import show
+
+    return show(pipeline.open_night(shop_file, run_date.date()), console)
+
+
+def main() -> None:
+    """Run the command; our own errors end it with their message and exit code 1, without a traceback."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        app()
+    except RecsysError as error:
+        console.print(f"[bold red]{type(error).__name__}[/]", highlight=False)
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Two nights taken through dbt once per test session: the toy shop's, and one of people who are hard to decide about.
+
+The hard ones all gave consent by e-mail unless said otherwise:
+
+| customer | what is hard | decided |
+|---|---|---|
+| old, new | share an address, written differently; new was updated later | old duplicate_address, new exported |
+| twin-a, twin-b | share an address, updated at the same moment | twin-b duplicate_address |
+| free, barred | share an address; barred is suppressed by customer id | free exported |
+| both | granted and withdrew at the same moment | no_consent |
+| silent | never said anything | no_consent |
+| called | suppressed by phone number, for all channels | suppressed |
+| listless | gets no recommendation | too_few_items |
+| today, ends | the consent ends with the night, and a second later | consent_expired, exported |
+
+Visitor chain-1 was seen with chain-2, a customer nobody knows, who was seen with chain-3, who is new. chain-1 ordered.
+Visitor tie was seen with old, and later with new.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from toy import ROWS, RUN_DATE, write_raw, write_shop
+
+from recsys import decide, features
+from recsys.night import Night
+from recsys.tables import write_parquet
+
+
+@dataclass(frozen=True)
+class Built:
+    """A night after the stages features and decide, with what they returned."""
+
+    night: Night
+    features: dict[str, int | str]
+    decide: dict[str, int | str]
+
+    @property
+    def target(self) -> Path:
+        return self.night.shop.root / "dbt" / "target"
+
+    def sql(self, model: str) -> str:
+        """A model as dbt compiled it, for laws that are tried on many small tables without starting dbt each time."""
+        (path,) = (self.target / "compiled" / "recsys" / "models").rglob(f"{model}.sql")
+        return path.read_text()
+
+
+TOY_LISTS = {
+    "ann": ["individual mint", "individual green", "popular hammer"],
+    "ben": ["individual green"],
+    "cat": ["individual black", "individual green"],
+    "dan": ["individual drill"],
+    "eve": ["popular green", "popular saw"],
+    "fay": ["popular green", "popular drill"],
+}
+
+
+def recommend(night: Night, lists: dict[str, list[str]]) -> None:
+    """Write `recommendations.parquet` as the recommend stage would, from "source product" per customer and rank."""
+    rows = [
+        (night.run_date, customer, rank, product, source, 1 / rank, "als-1")
+        for customer, entries in sorted(lists.items())
+        for rank, (source, product) in enumerate((entry.split() for entry in entries), start=1)
+    ]
+    schema = {
+        "run_date": pl.Date(),
+        "customer_id": pl.String(),
+        "rank": pl.Int32(),
+        "product_id": pl.String(),
+        "source": pl.String(),
+        "score": pl.Float64(),
+        "model_version": pl.String(),
+    }
+    write_parquet(pl.DataFrame(rows, schema=schema, orient="row"), night.recommendations)
+
+
+def build(night: Night, lists: dict[str, list[str]]) -> Built:
+    counts = features.run(night)
+    recommend(night, lists)
+    return Built(night, counts, decide.run(night))
+
+
+@pytest.fixture(scope="session")
+def toy_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    night = Night(write_shop(tmp_path_factory.mktemp("toy")), RUN_DATE)
+    write_raw(night)
+    return build(night, TOY_LISTS)
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _customer(customer_id: str, updated: str = "2026-01-01", **fields: object) -> dict[str, object]:
+    return {
+        "customer_id": customer_id,
+        "email": f"{customer_id}@example.com",
+        "created_at": _at("2026-01-01"),
+        "updated_at": _at(updated),
+    } | fields
+
+
+def _consent(customer_id: str, status: str = "granted", **fields: object) -> dict[str, object]:
+    return {
+        "customer_id": customer_id,
+        "channel": "email",
+        "purpose": "marketing",
+        "status": status,
+        "occurred_at": _at("2026-01-01"),
+    } | fields
+
+
+def _suppression(channel: str, **who: object) -> dict[str, object]:
+    return {"channel": channel, "reason": "do_not_contact", "occurred_at": _at("2026-01-01")} | who
+
+
+HARD_CUSTOMERS = [
+    _customer("old", email="One@Example.com"),
+    _customer("new", "2026-02-01", email="one@example.COM"),
+    _customer("twin-a", email="twins@example.com"),
+    _customer("twin-b", email="twins@example.com"),
+    _customer("free", email="flat@example.com"),
+    _customer("barred", "2026-03-01", email="flat@example.com"),
+    _customer("both"),
+    _customer("silent"),
+    _customer("called", phone="+49 (151) 123-45.67"),
+    _customer("listless"),
+    _customer("today"),
+    _customer("ends"),
+]
+
+
+@pytest.fixture(scope="session")
+def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    night = Night(write_shop(tmp_path_factory.mktemp("hard")), RUN_DATE)
+    names = [str(row["customer_id"]) for row in HARD_CUSTOMERS]
+    plain = [name for name in names if name not in {"both", "silent", "today", "ends"}]
+    write_raw(
+        night,
+        customers=HARD_CUSTOMERS,
+        consents=[
+            *(_consent(name) for name in plain),
+            _consent("both"),
+            _consent("both", "withdrawn"),
+            _consent("silent", channel="sms"),
+            _consent("silent", purpose="personalisation"),
+            _consent("today", valid_until=_at("2026-04-01T00:00:00")),
+            _consent("ends", valid_until=_at("2026-04-01T00:00:01")),
+        ],
+        suppressions=[
+            _suppression("all", phone="+491511234567"),
+            _suppression("email", customer_id="barred"),
+            _suppression("sms", customer_id="free"),
+        ],
+        order_lines=[
+            row | {"customer_id": None, "visitor_id": "chain-1", "order_id": "o1"}
+            for row in ROWS["order_lines"]
+            if row["order_id"] == "o1"
+        ],
+        web_events=[
+            {
+                "event_id": "e1",
+                "visitor_id": "chain-3",
+                "customer_id": "chain-2",
+                "event_type": "search",
+                "occurred_at": _at("2026-01-02"),
+            },
+            {
+                "event_id": "e2",
+                "visitor_id": "tie",
+                "product_id": "saw",
+                "event_type": "wishlist",
+                "occurred_at": _at("2026-03-02"),
+            },
+        ],
+        identities=[
+            {"visitor_id": "chain-1", "customer_id": "chain-2", "seen_at": _at("2026-01-01")},
+            {"visitor_id": "chain-3", "customer_id": "new", "seen_at": _at("2026-01-01")},
+            {"visitor_id": "tie", "customer_id": "new", "seen_at": _at("2026-01-02")},
+            {"visitor_id": "tie", "customer_id": "old", "seen_at": _at("2026-01-01")},
+            {"visitor_id": "old", "customer_id": "new", "seen_at": _at("2026-01-01")},
+            {"visitor_id": "lost", "customer_id": "found", "seen_at": _at("2026-01-01")},
+        ],
+    )
+    return build(night, {name: ["popular green", "popular black"] for name in names if name != "listless"})

@@ -1,0 +1,166 @@
+"""Finished files: each kind of channel against the one contract, golden files, and the render stage."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from channel_contract import (
+    RUN_DATE,
+    ChannelContract,
+    item,
+    only,
+    product,
+    recipient,
+    toy_decisions,
+    write_decisions,
+)
+from toy import write_shop
+
+from recsys.channels import render
+from recsys.channels.base import Channel
+from recsys.channels.catalogue import Catalogue
+from recsys.channels.crm_file import CrmFile
+from recsys.channels.csv_file import contents, plain_amount
+from recsys.channels.email_file import EmailFile
+from recsys.errors import CannotRender
+from recsys.night import Night
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+class TestEmailFile(ChannelContract):
+    free_text = ("first_name", "rec_1_name", "rec_1_reason", "rec_2_name", "rec_2_reason")
+
+    def channel(self) -> Channel:
+        return EmailFile("email_file", slots=2)
+
+    def put(self, folder: Path, texts: dict[str, str | None]) -> Path:
+        return write_decisions(
+            folder,
+            sync_email_file__recipients=[
+                recipient(who, email="x@example.com", first_name=t) for who, t in texts.items()
+            ],
+            sync_email_file__items=[
+                item(who, rank, "p", product_name=text, reason=text) for who, text in texts.items() for rank in (1, 2)
+            ],
+        )
+
+    def test_addresses_leave_byte_for_byte(self, tmp_path: Path) -> None:
+        addresses = {"a": "+ann@example.com", "b": "=ben@example.com", "c": "cléo@exämple.com"}
+        folder = write_decisions(
+            tmp_path / "decisions",
+            sync_email_file__recipients=[recipient(who, email=email) for who, email in addresses.items()],
+            sync_email_file__items=[item(who, 1, "p") for who in addresses],
+        )
+        self.channel().render(folder, tmp_path / "files", RUN_DATE)
+        rows = self.read(tmp_path / "files" / "email_file_20260331.csv")
+        assert {row["customer_id"]: row["email"] for row in rows} == addresses
+
+
+class TestCrmFile(ChannelContract):
+    free_text = ("rec_1_name", "rec_1_reason", "rec_2_name", "rec_2_reason")
+
+    def channel(self) -> Channel:
+        return CrmFile("crm_file", slots=2)
+
+    def put(self, folder: Path, texts: dict[str, str | None]) -> Path:
+        recipients = [recipient(who) for who in texts]
+        items = [item(who, rank, "p", product_name=t, reason=t) for who, t in texts.items() for rank in (1, 2)]
+        return write_decisions(
+            folder,
+            sync_crm_file__recipients=list(only("sync_crm_file__recipients", recipients, "crm_file")),
+            sync_crm_file__items=list(only("sync_crm_file__items", items, "crm_file")),
+        )
+
+    def test_has_no_address_and_no_name(self) -> None:
+        assert not {"email", "phone", "first_name", "last_name"} & set(self.channel().columns)
+
+
+class TestCatalogue(ChannelContract):
+    free_text = ("name", "category", "brand")
+
+    def channel(self) -> Channel:
+        return Catalogue()
+
+    def put(self, folder: Path, texts: dict[str, str | None]) -> Path:
+        rows = [product(which, name=text, category=text, brand=text) for which, text in texts.items()]
+        return write_decisions(folder, sync_catalogue__products=rows)
+
+
+@pytest.mark.parametrize("name", ["email_file", "crm_file", "catalogue"])
+def test_toy_audience_gives_the_golden_files(tmp_path: Path, name: str) -> None:
+    night = Night(write_shop(tmp_path), RUN_DATE)
+    toy_decisions(night.decisions)
+    assert render.run(night) == {"email_file": 3, "crm_file": 3, "catalogue": 3}
+    made = night.files / name / f"{name}_20260331.csv"
+    assert made.read_text(encoding="utf-8") == (GOLDEN / f"{name}_20260331.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["email_file", "crm_file", "catalogue"])
+def test_nobody_to_write_to_gives_the_golden_empty_files(tmp_path: Path, name: str) -> None:
+    night = Night(write_shop(tmp_path), RUN_DATE)
+    write_decisions(night.decisions)
+    assert render.run(night) == {"email_file": 0, "crm_file": 0, "catalogue": 0}
+    made = night.files / name / f"{name}_20260331.csv"
+    assert made.read_text(encoding="utf-8") == (GOLDEN / f"{name}_empty.csv").read_text(encoding="utf-8")
+
+
+def test_files_of_an_earlier_run_are_gone(tmp_path: Path) -> None:
+    night = Night(write_shop(tmp_path), RUN_DATE)
+    toy_decisions(night.decisions)
+    stale = night.files / "old_channel" / "old_channel_20260331.csv"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("stale")
+    render.run(night)
+    assert sorted(path.name for path in night.files.rglob("*.csv")) == [
+        "catalogue_20260331.csv",
+        "crm_file_20260331.csv",
+        "email_file_20260331.csv",
+    ]
+    assert not stale.parent.exists()
+    assert all(path.stat().st_mode & 0o077 == 0 for path in [night.files, *night.files.rglob("*")])
+
+
+def test_two_audiences_of_one_kind_get_their_own_rows(tmp_path: Path) -> None:
+    folder = write_decisions(
+        tmp_path,
+        sync_email_file__recipients=[recipient("ann", channel="mornings"), recipient("ben", channel="evenings")],
+        sync_email_file__items=[
+            item("ann", 1, "green", channel="mornings"),
+            item("ben", 1, "mint", channel="evenings"),
+        ],
+    )
+    for name, who in (("mornings", "ann"), ("evenings", "ben")):
+        assert EmailFile(name, slots=1).render(folder, tmp_path / name, RUN_DATE) == 1
+        text = (tmp_path / name / f"{name}_20260331.csv").read_text(encoding="utf-8")
+        assert text.splitlines()[1].startswith(f'"{who}"')
+
+
+@pytest.mark.parametrize(
+    ("items", "what"),
+    [
+        ([item("ann", 1, "green"), item("ann", 3, "mint")], "1 items have a rank outside 1 to 2"),
+        ([item("ann", 1, "green"), item("bob", 1, "mint")], "1 belong to nobody"),
+        ([item("ann", 1, "green"), item("ann", 1, "mint")], "1 rows repeat"),
+    ],
+)
+def test_items_that_fit_no_slot_stop_the_file(tmp_path: Path, items: list[dict[str, object]], what: str) -> None:
+    folder = write_decisions(tmp_path, sync_email_file__recipients=[recipient("ann")], sync_email_file__items=items)
+    with pytest.raises(CannotRender, match=what):
+        EmailFile("email_file", slots=2).render(folder, tmp_path / "files", RUN_DATE)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("9.9", "9.90"), ("0", "0.00"), ("100", "100.00"), ("0.125", "0.125"), ("1234567.5", "1234567.50"), (None, None)],
+)
+def test_amounts_are_plain(amount: str | None, text: str | None) -> None:
+    column = pl.Series("amount", [amount], dtype=pl.String).cast(pl.Decimal(18, 4))
+    assert column.to_frame().select(plain_amount(pl.col("amount"))).item() == text
+
+
+def test_contents_are_counted_in_the_bytes(tmp_path: Path) -> None:
+    folder = toy_decisions(tmp_path)
+    channel = CrmFile("crm_file", slots=2)
+    channel.render(folder, tmp_path / "files", RUN_DATE)
+    assert contents(tmp_path / "files" / "crm_file_20260331.csv") == (3, channel.columns)

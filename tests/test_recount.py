@@ -1,0 +1,283 @@
+"""The re-count reads the finished files and the raw tables, and finds everyone who must not be written to."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from expectations import evidence as evidence_of
+from expectations import recount
+from expectations.evidence import Evidence, file_of
+from expectations.recount import Permissions, newest_statements, suppressed
+from recsys.night import Night
+from tests import gate_night, toy
+from tests.gate_night import Change
+
+END = datetime(2026, 4, 1)  # the toy night's end, UTC
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Night:
+    return gate_night.write_night(tmp_path)
+
+
+def evidence_in(night: Night) -> Evidence:
+    evidence, checks = evidence_of.gather(night)
+    assert evidence is not None, checks
+    return evidence
+
+
+def failed(night: Night, channel: int = 0) -> dict[str, str]:
+    checks = recount.check(evidence_in(night), recount.gather(night), night.shop.channels[channel])
+    assert {check.severity for check in checks} == {"critical"}
+    return {check.check: check.detail for check in checks if not check.passed}
+
+
+def also(customer: str, **cells: str) -> Change:
+    """One more recipient: Ben's row with another id and address."""
+
+    def change(frame: pl.DataFrame) -> pl.DataFrame:
+        email = {"email": pl.lit(f"{customer}@example.com")} if "email" in frame.columns else {}
+        values = {name: pl.lit(value) for name, value in cells.items()}
+        extra = frame.filter(pl.col("customer_id") == "ben").with_columns(
+            customer_id=pl.lit(customer), **{**email, **values}
+        )
+        return pl.concat([frame, extra])
+
+    return change
+
+
+def with_rows(night: Night, table: str, *rows: dict[str, object]) -> None:
+    """The toy shop's rows of a raw table and these."""
+    toy.write_raw(night, **{table: [*toy.ROWS[table], *rows]})
+
+
+def test_the_good_night_agrees(night: Night) -> None:
+    assert failed(night, 0) == {}
+    assert failed(night, 1) == {}
+
+
+@pytest.mark.parametrize(
+    ("customer", "promise"),
+    [
+        ("cat", "newest_statement_is_granted"),
+        ("dan", "not_suppressed"),
+        ("eve", "consent_not_expired"),
+    ],
+)
+@pytest.mark.parametrize("channel", [0, 1])
+def test_an_extra_recipient_without_permission_is_found(
+    night: Night, customer: str, promise: str, channel: int
+) -> None:
+    name = night.shop.channels[channel].name
+    gate_night.change_file(night, name, also(customer))
+    found = failed(night, channel)
+    assert promise in found
+    assert found[promise] == "1 of 3 rows"
+    assert set(found) == {promise, "recipients_are_those_decided", "items_are_the_recommendations"}
+
+
+def test_a_stranger_in_the_file_is_no_customer_and_has_said_nothing(night: Night) -> None:
+    gate_night.change_file(night, "email_file", also("ghost"))
+    assert {
+        "recipients_are_customers",
+        "newest_statement_is_granted",
+        "consent_not_expired",
+        "address_is_the_customers",
+    } <= set(failed(night))
+
+
+def test_a_decision_to_export_does_not_make_up_for_a_missing_consent(night: Night) -> None:
+    """Even where every table that dbt made agrees with the file."""
+    exported = pl.when(pl.col("customer_id") == "cat").then(pl.lit("exported")).otherwise(pl.col("status"))
+    gate_night.change_parquet(
+        night.decisions / "fct_decisions.parquet", lambda frame: frame.with_columns(status=exported)
+    )
+    gate_night.change_file(night, "crm_file", also("cat", rec_1_id="black", rec_2_id="green"))
+    assert failed(night, 1) == {"newest_statement_is_granted": "1 of 3 rows"}
+
+
+def test_a_recipient_missing_from_the_file_is_found(night: Night) -> None:
+    gate_night.change_file(night, "email_file", lambda frame: frame.filter(pl.col("customer_id") != "ann"))
+    assert failed(night) == {"recipients_are_those_decided": "1 rows in the file, 2 decisions to export"}
+
+
+def test_a_recipient_listed_twice_is_found(night: Night) -> None:
+    gate_night.change_file(night, "crm_file", lambda frame: pl.concat([frame, frame.head(1)]))
+    assert {"recipients_listed_once", "recipients_are_those_decided"} <= set(failed(night, 1))
+
+
+def test_a_message_to_another_address_is_found(night: Night) -> None:
+    elsewhere = pl.when(pl.col("customer_id") == "ann").then(pl.lit("ann@elsewhere.example")).otherwise(pl.col("email"))
+    gate_night.change_file(night, "email_file", lambda frame: frame.with_columns(email=elsewhere))
+    assert failed(night) == {"address_is_the_customers": "1 of 2 rows"}
+
+
+def test_swapped_recommendations_are_found(night: Night) -> None:
+    swap = {"rec_1_id": "rec_2_id", "rec_2_id": "rec_1_id"}
+    gate_night.change_file(
+        night, "crm_file", lambda frame: frame.with_columns(pl.col(b).alias(a) for a, b in swap.items())
+    )
+    assert set(failed(night, 1)) == {"items_are_the_recommendations"}
+
+
+def test_a_customer_without_a_decision_is_found(night: Night) -> None:
+    gate_night.change_parquet(
+        night.decisions / "fct_decisions.parquet", lambda frame: frame.filter(pl.col("customer_id") != "fay")
+    )
+    assert failed(night) == {"every_customer_decided_once": "5 decisions for 6 customers"}
+
+
+def test_a_decision_about_somebody_twice_and_another_never_is_found(night: Night) -> None:
+    other = pl.when(pl.col("customer_id") == "fay").then(pl.lit("eve")).otherwise(pl.col("customer_id"))
+    gate_night.change_parquet(
+        night.decisions / "fct_decisions.parquet", lambda frame: frame.with_columns(customer_id=other)
+    )
+    assert set(failed(night)) == {"every_customer_decided_once"}
+
+
+def test_an_empty_audience_agrees_when_nobody_was_to_be_exported(night: Night) -> None:
+    gate_night.change_parquet(
+        night.decisions / "fct_decisions.parquet", lambda frame: frame.with_columns(status=pl.lit("no_consent"))
+    )
+    gate_night.change_file(night, "email_file", lambda frame: frame.clear())
+    assert failed(night) == {}
+    gate_night.change_parquet(
+        night.decisions / "fct_decisions.parquet", lambda frame: frame.with_columns(status=pl.lit("exported"))
+    )
+    assert set(failed(night)) == {"recipients_are_those_decided"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"customer_id": "ann", "channel": "email"},
+        {"customer_id": "ann", "channel": "all"},
+        {"email": " ANN@Example.com\u00a0", "channel": "email"},
+        {"email": "\ufeffann@example.com", "channel": "all"},
+        {"phone": "+49 (151) 1234-5678", "channel": "all"},
+        {"customer_id": "nobody", "email": "ann@example.com", "channel": "email"},
+    ],
+)
+def test_a_suppression_holds_by_id_address_or_number(night: Night, statement: dict[str, object]) -> None:
+    with_rows(night, "suppressions", {"reason": "complaint", "occurred_at": datetime(2026, 3, 30), **statement})
+    assert failed(night, 0) == {"not_suppressed": "1 of 2 rows"}
+    assert failed(night, 1) == {"not_suppressed": "1 of 2 rows"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"customer_id": "ann", "channel": "sms"},
+        {"customer_id": "ann", "channel": "email", "occurred_at": END},
+        {"email": "anne@example.com", "channel": "email"},
+    ],
+)
+def test_a_suppression_of_another_channel_night_or_person_does_not_hold(
+    night: Night, statement: dict[str, object]
+) -> None:
+    with_rows(night, "suppressions", {"reason": "complaint", "occurred_at": datetime(2026, 3, 30), **statement})
+    assert failed(night) == {}
+
+
+def consent(status: str, at: datetime, valid_until: datetime | None = None, **fields: object) -> dict[str, object]:
+    return {
+        "customer_id": "ann",
+        "channel": "email",
+        "purpose": "marketing",
+        "status": status,
+        "occurred_at": at,
+        "valid_until": valid_until,
+    } | fields
+
+
+NEW_YEAR = datetime(2026, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "finding"),
+    [
+        (consent("denied", NEW_YEAR), "newest_statement_is_granted"),
+        (consent("withdrawn", NEW_YEAR), "newest_statement_is_granted"),
+        (consent("withdrawn", END - timedelta(microseconds=1)), "newest_statement_is_granted"),
+        (consent("withdrawn", END), None),
+        (consent("withdrawn", NEW_YEAR - timedelta(seconds=1)), None),
+        (consent("withdrawn", datetime(2026, 3, 1), channel="sms"), None),
+        (consent("withdrawn", datetime(2026, 3, 1), purpose="personalisation"), None),
+        (consent("granted", datetime(2026, 3, 1), END), "consent_not_expired"),
+        (consent("granted", datetime(2026, 3, 1), END + timedelta(microseconds=1)), None),
+        (consent("granted", NEW_YEAR, datetime(2026, 2, 1)), "consent_not_expired"),
+    ],
+)
+def test_the_newest_statement_decides_and_of_equal_moments_the_strictest(
+    night: Night, row: dict[str, object], finding: str | None
+) -> None:
+    with_rows(night, "consents", row)
+    assert set(failed(night)) == ({finding} if finding else set())
+
+
+STATEMENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["ann", "ben"]),
+        st.sampled_from(["email", "sms"]),
+        st.sampled_from(["granted", "denied", "withdrawn"]),
+        st.integers(0, 3),
+        st.sampled_from([None, 1, 2]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STATEMENTS)
+def test_newest_statements_agree_with_reading_them_one_by_one(
+    statements: list[tuple[str, str, str, int, int | None]],
+) -> None:
+    def day(number: int | None) -> datetime | None:
+        return None if number is None else NEW_YEAR + timedelta(days=number)
+
+    rows = [
+        consent(status, NEW_YEAR + timedelta(days=at), day(until), customer_id=customer, channel=channel)
+        for customer, channel, status, at, until in statements
+    ]
+    found = newest_statements(toy.frame("consents", rows), "email")
+    strictness = ["withdrawn", "denied", "granted"]
+    expected = {}
+    for customer in ("ann", "ben"):
+        said = [s for s in statements if s[:2] == (customer, "email")]
+        if said:
+            last = max(s[3] for s in said)
+            status = min((s[2] for s in said if s[3] == last), key=strictness.index)
+            ends = [s[4] for s in said if s[3] == last and s[2] == status]
+            expected[customer] = (status, day(min((e for e in ends if e is not None), default=None)))
+    assert {row[0]: row[1:] for row in found.rows()} == expected
+
+
+def test_nobody_is_suppressed_by_what_is_unknown() -> None:
+    schema = dict.fromkeys(("customer_id", "email", "phone"), pl.String)
+    people = pl.DataFrame([("ann", None, None)], schema=schema, orient="row")
+    nameless = toy.frame(
+        "suppressions",
+        [{"customer_id": "ben", "channel": "all", "reason": "erased", "occurred_at": NEW_YEAR}],
+    )
+    permissions = Permissions(people, toy.frame("consents", []), nameless)
+    assert suppressed(permissions, people, "email").is_empty()
+
+
+def test_the_file_itself_is_read_not_what_it_was_made_from(night: Night) -> None:
+    """A row that only the bytes have is counted."""
+    path = file_of(night, "crm_file")
+    path.write_text(path.read_text() + '"cat","en","DE","2026-03-31","black","Black","r","green","Green","r"\n')
+    assert "newest_statement_is_granted" in failed(night, 1)
+
+
+def test_a_night_without_any_consent_exports_nobody(night: Night) -> None:
+    toy.write_raw(night, consents=[])
+    evidence = evidence_in(night)
+    permissions = recount.gather(night)
+    for channel in night.shop.channels:
+        checks = {check.check: check for check in recount.check(evidence, permissions, channel)}
+        assert checks["newest_statement_is_granted"].detail == "2 of 2 rows"
