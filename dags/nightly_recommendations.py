@@ -102,7 +102,8 @@ def nightly_recommendations():
     exported = export.partial(run_date=night).expand(channel=files)
     published = publish(night)
     ingest(night) >> features(night) >> recommend(night) >> decide(night) >> render(night) >> checked >> files
-    exported >> published >> report(night).as_teardown(setups=night, on_failure_fail_dagrun=True)
+    # a teardown runs however the night went, and unlike any other last task it does not turn a red night green
+    exported >> published >> report(night).as_teardown(setups=night)
 
 
 nightly_recommendations()

@@ -215,8 +215,9 @@ def _with_facts(rows: pl.DataFrame, facts: Facts) -> pl.DataFrame:
         agrees_with_products=pl.all_horizontal(pl.lit(value=True), *(_agrees(name) for name in carried)),
     )
     if "customer_id" in rows.columns:
-        marked = _marked(marked, facts.bought, ["customer_id", "product_id"], "is_bought").with_columns(
-            is_new_or_replenishable=~pl.col("is_bought")
+        bought = facts.bought.with_columns(is_new_or_replenishable=pl.lit(value=False))
+        marked = marked.join(bought, on=["customer_id", "product_id"], how="left", maintain_order="left").with_columns(
+            pl.col("is_new_or_replenishable").fill_null(value=True)
         )
     return marked.drop([f"{name}_known" for name in carried])
 

@@ -216,7 +216,7 @@ def decide(night: Night, lists: dict[str, list[tuple[str, str]]]) -> None:
                 "contact_channel": channel.contact_channel.value,
                 "status": status,
                 "reason": reason,
-                "items": min(len(lists[customer]), channel.slots) if status == "exported" else 0,
+                "items": min(len(lists[customer]), channel.slots),
             }
             for customer, (status, reason) in sorted(STATUS.items())
             for channel in sorted(night.shop.channels, key=lambda it: it.name)

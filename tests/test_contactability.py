@@ -28,7 +28,8 @@ SCHEMA = """
     CREATE TABLE staging.stg_shop__customers (customer_id VARCHAR, email VARCHAR, phone VARCHAR);
     CREATE VIEW core.dim_customers AS FROM staging.stg_shop__customers;
     CREATE TABLE staging.stg_shop__consents (
-        customer_id VARCHAR, channel VARCHAR, purpose VARCHAR, status VARCHAR, occurred_at TIMESTAMP, valid_until TIMESTAMP
+        customer_id VARCHAR, channel VARCHAR, purpose VARCHAR, status VARCHAR,
+        occurred_at TIMESTAMP, valid_until TIMESTAMP
     );
     CREATE TABLE staging.stg_shop__suppressions (
         customer_id VARCHAR, email VARCHAR, phone VARCHAR, channel VARCHAR, reason VARCHAR, occurred_at TIMESTAMP

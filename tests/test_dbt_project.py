@@ -24,7 +24,7 @@ UNSTABLE = re.compile(
     r"|\bis not false\b|\bnot in \(\s*select\b",
     re.IGNORECASE,
 )
-"""What may differ from run to run or day to day, and two ways of asking about permission that answer unknown with yes."""
+"""What may differ from run to run or day to day, and two questions about permission that take unknown for yes."""
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,10 @@
 """The gate as a whole: what makes it red, that nothing leaves then, and that it says why without naming anybody."""
 
+import logging
 import re
 import shutil
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -90,7 +91,11 @@ def _name(night: Night, path: Path) -> str:
     return path.relative_to(night.folder).as_posix()
 
 
-def test_recipients_without_permission_make_it_red_and_are_not_named(night: Night) -> None:
+def test_recipients_without_permission_make_it_red_and_are_not_named(
+    night: Night, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
     def more(frame: pl.DataFrame) -> pl.DataFrame:
         extra = [
             frame.tail(1).with_columns(customer_id=pl.lit(who), email=pl.lit(f"{who}@example.com"))
@@ -110,8 +115,8 @@ def test_recipients_without_permission_make_it_red_and_are_not_named(night: Nigh
     lines = message.splitlines()
     assert "  recount/email_file: newest_statement_is_granted: 1 of 5 rows" in lines
     assert lines[-len(verdict.failures) :] == [f"  {c.suite}: {c.check}: {c.detail}" for c in verdict.failures]
-    assert not PERSONAL.search(message)
-    assert not PERSONAL.search(night.verdict.read_text())
+    shown = [message, night.verdict.read_text(), caplog.text, *capfd.readouterr()]
+    assert [PERSONAL.findall(text) for text in shown] == [[]] * len(shown)
 
 
 def test_no_recommendations_at_all_make_it_red(night: Night) -> None:
@@ -146,7 +151,7 @@ def test_a_check_that_crashes_makes_it_red_and_the_others_still_run(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(*_: object) -> list[Check]:
-        raise ValueError("conversion failed in column 'email' for 'ann@example.com', call +49 151 12345678, [ben, cat]")
+        raise ValueError("no cast in column 'email' for 'ann@example.com', call +49 151 12345678, [ben, cat]")
 
     without_suites(monkeypatch)
     monkeypatch.setattr(recount, "check", crash)
@@ -154,7 +159,7 @@ def test_a_check_that_crashes_makes_it_red_and_the_others_still_run(
     assert failures(verdict) == {"recount/email_file: ran", "recount/crm_file: ran"}
     assert any(check.suite == "shape" for check in verdict.checks)
     assert message.splitlines()[-1] == (
-        "  recount/crm_file: ran: could not be checked: ValueError: conversion failed in column 'email' for …, call …, …"
+        "  recount/crm_file: ran: could not be checked: ValueError: no cast in column 'email' for …, call …, …"
     )
 
 
@@ -179,18 +184,12 @@ def test_a_missing_file_makes_it_red(night: Night, missing: str) -> None:
     path = night.folder / missing
     path = path if path.suffix else file_of(night, "crm_file")
     path.unlink()
-    message, verdict = red(night) if path != night.recommendations else _red_without_recommendations(night)
+    message, verdict = red(night)
     assert failures(verdict) == {f"evidence: {_name(night, path)}"}
     assert message.endswith("is missing; run the stages before the gate")
 
 
-def _red_without_recommendations(night: Night) -> tuple[str, Verdict]:
-    with pytest.raises(GateRed) as caught:
-        gate.run(night)
-    return str(caught.value), Verdict.read(night.verdict)
-
-
-@pytest.mark.parametrize("content", [b"", b'"customer_id"\n"1","2"\n', b'"\xff"\n'])
+@pytest.mark.parametrize("content", [b"", b'"customer_id"\n"1","2"\n', b'"a"\n"\xff"\n'])
 def test_a_torn_file_makes_it_red(night: Night, content: bytes) -> None:
     file_of(night, "email_file").write_bytes(content)
     _, verdict = red(night)
@@ -305,9 +304,9 @@ DANGEROUS = [
     "\u200b=1",
     "\ufeff@x",
     "\u00a0\u2060-1",
-    "＝1",
-    "＠x",
-    "﹢1",
+    "\uff1d1",
+    "\uff20x",
+    "\ufe621",
     "\t1",
     "\r1",
 ]
@@ -527,8 +526,3 @@ def test_a_check_that_gives_nothing_has_failed() -> None:
     (check,) = guarded("suite", "ran", list)
     assert not check.passed
     assert check.severity == "critical"
-
-
-def test_dates_of_history_are_days() -> None:
-    assert volume._day("2026-02-30") is None
-    assert volume._day("2026-02-28") == date(2026, 2, 28)

@@ -15,7 +15,7 @@ from recsys.night import Night
 from recsys.report import page
 from recsys.report.examples import choose_examples
 from recsys.report.facts import read_facts
-from recsys.report.page import share, width
+from recsys.report.page import said, share, width
 from recsys.tables import write_parquet
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -115,12 +115,25 @@ def test_history_stands_beside_recommendations(green):
     assert "Black bought · 2026-03-01" in ann
     assert "Mint Because of your teas." in ann
     assert "Saw popular Popular now." in ann
-    assert "email_file: Exported with the first 2 · May be mailed." in ann
+    assert "email_file: Exported · May be mailed." in ann
     eve = text[text.index("Customer eve") :]
     assert "Drill bought and returned · 2026-03-20" in eve
     assert "email_file: Consent has ended · The consent has ended." in eve
     fay = text[text.index("Customer fay") :]
     assert "Nothing is known yet." in fay
+
+
+def test_a_reason_is_said_once_and_not_on_every_line(green):
+    text = read(green)
+    ben = text[text.index("Customer ben") :]
+    ben = ben[: ben.index("Customer", 1)]
+    assert ben.count("Because of your teas.") == 1
+
+
+def test_checks_that_passed_are_folded_away_and_others_are_open(green):
+    page.run(green)
+    folds = re.findall(r"<details class=\"card\"( open)?>\s*<summary><strong>(\w+)", green.page.read_text())
+    assert folds == [(" open", "email_file"), ("", "recommendations")]
 
 
 def test_nobody_is_on_the_page_but_by_customer_id(green):
@@ -357,6 +370,13 @@ def test_green_needs_every_stage_every_file_and_the_verdict(green):
     (green.audience("crm_file") / "_SUCCESS").unlink()
     facts = read_facts(green)
     assert (facts.light, facts.not_published) == ("unfinished", ("crm_file",))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("not_a_number", "not a number"), ("decisions/fct_a.parquet", "decisions/fct_a.parquet")]
+)
+def test_names_are_said_as_words_and_paths_are_left_alone(name, words):
+    assert said(name) == words
 
 
 @given(part=st.integers(0, 10**7), rest=st.integers(0, 10**7))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from crash_states import count_states, without
@@ -149,8 +150,30 @@ def test_a_published_file_that_was_changed_is_noticed_and_left_alone(night: Nigh
         read_published(path.parent)
 
 
+def test_a_manifest_that_counts_otherwise_than_the_published_one_is_noticed(night: Night) -> None:
+    publish_once(night, outgoing(night))
+    path = night.audience(CHANNEL) / "manifest.json"
+    path.write_text(path.read_text().replace('"rows": 3', '"rows": 4'))
+    with pytest.raises(AlreadyPublished, match=r"manifest\.json is not what was published"):
+        read_published(path.parent)
+
+
+def test_what_a_killed_attempt_left_in_a_published_day_is_removed(night: Night) -> None:
+    publish_once(night, outgoing(night))
+    (night.audience(CHANNEL) / ".one.csv.1.4711.tmp").write_text("half a fi")
+    assert not publish_once(night, outgoing(night)).is_new
+    assert names(night) == NAMES
+
+
 def test_nothing_is_published_in_a_folder_that_is_not_there(night: Night) -> None:
     assert read_published(night.audience(CHANNEL)) is None
+
+
+def test_a_final_folder_that_others_can_read_is_closed(night: Night) -> None:
+    night.audience(CHANNEL).mkdir(parents=True)
+    night.audience(CHANNEL).chmod(0o755)
+    publish_once(night, outgoing(night))
+    assert night.audience(CHANNEL).stat().st_mode & 0o777 == 0o700
 
 
 # -- only what was audited
@@ -220,6 +243,20 @@ def test_a_symbolic_link_under_a_final_name_is_replaced_and_not_followed(night: 
     assert not (night.audience(CHANNEL) / "one.csv").is_symlink()
 
 
+def test_a_file_that_somebody_laid_where_ours_is_written_is_not_written_to(night: Night, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+
+    def lay(name: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name == "open" and args[1] & os.O_CREAT:
+            (night.audience(CHANNEL) / args[0]).hardlink_to(victim)
+        return real(*args, **kwargs)
+
+    with stepping(Steps(1, lay, lasts=True), publisher), pytest.raises(Transient, match="File exists"):
+        publish_once(night, outgoing(night))
+    assert victim.read_text() == "mine"
+
+
 def test_a_finished_file_that_is_a_symbolic_link_is_refused(night: Night, tmp_path: Path) -> None:
     files = outgoing(night)
     path = files[0].audited.path
@@ -284,6 +321,19 @@ def test_a_power_cut_while_a_crashed_day_is_cleared_leaves_it_whole_or_not_there
     states = recorded()
     print(f"states after a power cut in the attempt after a crash: {states}")
     assert states["nothing"] >= 40
+    assert (states["partial"], states["lost"]) == (0, 0)
+
+
+def test_a_day_that_was_killed_at_its_last_step_is_safe_once_the_next_attempt_has_ended(memory: Path) -> None:
+    night = night_below(memory)
+    folder = night.audience(CHANNEL)
+    with stepping(Steps(), publisher) as steps:
+        publish_once(night, outgoing(night))
+    last_rename = max(place for place, step in enumerate(steps.taken) if step[0] == "rename")
+    with stepping(Steps(), publisher) as again:
+        assert not publish_once(night, outgoing(night)).is_new
+    both = [*steps.taken[: last_rename + 1], *again.taken]
+    states = count_states(both, folder.relative_to(night.shop.root).parts)
     assert (states["partial"], states["lost"]) == (0, 0)
 
 

@@ -3,6 +3,7 @@
 No script, no network, no personal data but customer_id. The same night makes the same page, but for the seconds.
 """
 
+import re
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -64,7 +65,7 @@ def _render(
     night = facts.night
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=number, share=share, width=width, size=size, count=count, stage_words=stage_words)
-    environment.filters.update(contact_words=contact_words)
+    environment.filters.update(contact_words=contact_words, said=said)
     template = environment.from_string((files("recsys.report") / TEMPLATE).read_text(encoding="utf-8"))
     return template.render(
         facts=facts,
@@ -121,6 +122,11 @@ def size(value: int) -> str:
 def count(value: int, one: str, many: str | None = None) -> str:
     """`1 customer`, `2 customers`."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def said(name: str) -> str:
+    """A name such as `not_a_number` as words; anything that is no such name, a path for one, stays as it is."""
+    return name.replace("_", " ") if re.fullmatch(r"[a-z0-9_]+", name) else name
 
 
 def _suites(facts: Facts) -> dict[str, list[Check]]:
