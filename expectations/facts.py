@@ -12,8 +12,7 @@ class Facts:
     """Facts as of the night's end.
 
     `customers`: customer_id of every known customer. `products`: every product with is_eligible and its public
-    fields. `bought`: customer_id and product_id, each pair once, of what a
-    customer has and will not need again.
+    fields. `bought`: customer_id and product_id, each pair once, of what a customer has and will not need again.
     """
 
     customers: pl.DataFrame

@@ -19,8 +19,8 @@ from expectations.evidence import Evidence
 from expectations.facts import Facts
 from expectations.findings import guarded
 from expectations.suites import Validator
+from recsys import pipeline
 from recsys.audit import Check, Verdict
-from recsys.config import load_shop
 from recsys.errors import GateRed, RecsysError
 from recsys.night import Night
 
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run_date", type=date.fromisoformat, help="YYYY-MM-DD")
     given = parser.parse_args(arguments)
     try:
-        counts = run(Night(load_shop(given.shop_file), given.run_date))
+        counts = pipeline.record(pipeline.open_night(given.shop_file, given.run_date), "gate", run)
     except RecsysError as error:
         sys.stderr.write(f"{error}\n")
         return 1

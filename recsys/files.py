@@ -51,7 +51,7 @@ def replace_file(path: Path, write: Callable[[Path], object], *, durable: bool =
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(aside)
-        os.chmod(aside, PRIVATE_FILE)
+        aside.chmod(PRIVATE_FILE)
         if durable:
             with aside.open("rb") as stream:
                 os.fsync(stream.fileno())

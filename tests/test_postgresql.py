@@ -92,7 +92,8 @@ def shop(run_sql: Callable[[str], None], tmp_path: Path) -> Shop:
         create table order_items (order_id bigint, sku text, pieces int, price numeric(10,2));
         insert into orders values (1, 'ann', '2026-03-01 11:00+01'), (2, 'ben', '2026-03-02 10:00+00'),
             (3, 'ann', '2026-04-01 00:00+00');
-        insert into order_items values (1, 'green', 2, 9.90), (2, 'black', 1, 4.5), (2, 'mint', -1, 4.5), (3, 'saw', 1, 1);
+        insert into order_items values (1, 'green', 2, 9.90), (2, 'black', 1, 4.5), (2, 'mint', -1, 4.5),
+            (3, 'saw', 1, 1);
         """
     )
     files = toy.write_shop(tmp_path)

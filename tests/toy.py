@@ -1,6 +1,6 @@
 """The toy shop: six customers and eight products, small enough to hold in the head.
 
-Ann, Ben and Cat buy teas; Dan and Eve buy tools; Fay has no history. The night is 2026-03-31 and ends 2026-04-01T00:00Z.
+Ann, Ben and Cat buy teas; Dan and Eve buy tools; Fay has no history. The night is 2026-03-31; it ends at midnight UTC.
 
 | customer | bought | may be mailed? |
 |---|---|---|
@@ -11,8 +11,8 @@ Ann, Ben and Cat buy teas; Dan and Eve buy tools; Fay has no history. The night 
 | eve | hammer; ordered a drill and returned it | granted, but the consent ended on 2026-03-01 |
 | fay | nothing | granted; her e-mail address is not one |
 
-Products: teas are replenishable (green, black, mint, oolong); tools are not (hammer, saw, drill); oolong is out of stock,
-and test is sensitive.
+Products: teas are replenishable (green, black, mint, oolong); tools are not (hammer, saw, drill); oolong is out of
+stock, and test is sensitive.
 """
 
 from datetime import date, datetime
@@ -201,7 +201,7 @@ def write_raw(night: Night, **rows: list[dict[str, object]]) -> None:
     for name, contract in CONTRACTS.items():
         table = frame(name, rows.get(name))
         if contract.moment:
-            table = table.filter(pl.col(contract.moment) < night.end)
+            table = table.filter(pl.col(contract.moment).lt(night.end).fill_null(True))
         write_parquet(table.sort(table.columns), night.raw / f"{name}.parquet")
     write_quarantine(night, [])
     write_settings(night)
