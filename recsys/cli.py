@@ -48,6 +48,30 @@ def demo_data(
 
 
 @app.command()
+def config() -> None:
+    """List every field of a shop file with its default, and every column that a table can have."""
+    from recsys.config import Shop
+    from recsys.contracts import CONTRACTS
+    from recsys.reference import fields_of
+
+    table = Table("field", "default", "what it is", title="The shop file", title_justify="left")
+    for field in fields_of(Shop):
+        table.add_row(field.name, field.default, field.description)
+    console.print(table)
+    for contract in CONTRACTS.values():
+        needed = ", required" if contract.required else ""
+        table = Table("column", "type", "what it is", title=f"{contract.name}: {contract.grain}{needed}")
+        table.title_justify = "left"
+        for column in contract.columns:
+            limits = f" (one of {', '.join(column.allowed)})" if column.allowed else ""
+            name = f"{column.name} *" if column.required else column.name
+            table.add_row(name, column.type, f"{column.description}{limits}")
+        for group in contract.any_of:
+            table.caption = f"* or at least one of {', '.join(group)}"
+        console.print(table)
+
+
+@app.command()
 def check(
     shop_file: ShopFile,
     run_date: RunDate,

@@ -31,10 +31,10 @@ class CsvDialect(Settings):
     """How a CSV file is written. Nothing is guessed: the header must match byte for byte."""
 
     header: list[str] = Field(min_length=1, description="Column names exactly as in the file's first line")
-    delimiter: str = Field(",", min_length=1, max_length=1)
-    quote: str = Field('"', min_length=1, max_length=1)
-    escape: str = Field('"', min_length=1, max_length=1)
-    encoding: Literal["utf-8", "latin-1"] = "utf-8"
+    delimiter: str = Field(",", min_length=1, max_length=1, description="Between cells")
+    quote: str = Field('"', min_length=1, max_length=1, description="Around cells that hold a delimiter or a newline")
+    escape: str = Field('"', min_length=1, max_length=1, description="Before a quote inside a quoted cell")
+    encoding: Literal["utf-8", "latin-1"] = Field("utf-8", description="utf-8 or latin-1")
     final_newline: bool = Field(True, description="The last line ends with a newline; false accepts files without")
 
     @field_validator("header")
@@ -55,7 +55,7 @@ class TableSource(Settings):
     database_env: str | None = Field(
         None, pattern=r"^[A-Z][A-Z0-9_]*$", description="Environment variable that holds the database's URI"
     )
-    format: Literal["csv", "parquet", "jsonl"] = "csv"
+    format: Literal["csv", "parquet", "jsonl"] = Field("csv", description="csv, parquet or jsonl; gzip is noticed")
     csv: CsvDialect | None = None
     fields: dict[str, Annotated[str, Field(pattern=r"^(VARCHAR|BIGINT|DOUBLE|BOOLEAN|DECIMAL\(\d+,\d+\))(\[\])?$")]] = (
         Field(default_factory=dict, description="jsonl: the objects' fields and their types; others are ignored")
@@ -108,35 +108,37 @@ class Ingest(Settings):
 class Weights(Settings):
     """How much one interaction of each kind counts before ageing."""
 
-    order: float = Field(1.0, ge=0)
-    cart: float = Field(0.3, ge=0)
-    wishlist: float = Field(0.3, ge=0)
-    view: float = Field(0.1, ge=0)
+    order: float = Field(1.0, ge=0, description="An order that has the product")
+    cart: float = Field(0.3, ge=0, description="Put into the cart")
+    wishlist: float = Field(0.3, ge=0, description="Put on the wishlist")
+    view: float = Field(0.1, ge=0, description="Looked at")
 
 
 class Recommend(Settings):
     """The model and the lists."""
 
     k: int = Field(10, ge=1, le=100, description="Products per customer")
-    factors: int = Field(64, ge=1, le=1024)
-    iterations: int = Field(15, ge=1, le=200)
-    regularization: float = Field(0.01, ge=0)
+    factors: int = Field(64, ge=1, le=1024, description="Numbers that describe one customer's taste")
+    iterations: int = Field(15, ge=1, le=200, description="Rounds of training")
+    regularization: float = Field(0.01, ge=0, description="Pulls tastes towards zero; more where data is thin")
     alpha: float = Field(
         1.0, gt=0, description="Confidence is alpha x weight; right for shops, far higher for check-ins"
     )
     half_life_days: int = Field(60, ge=1, description="An interaction this old counts half")
     popular_days: int = Field(28, ge=1, description="Window of the popular list")
     weights: Weights = Weights()
-    seed: int = Field(42, ge=0)
+    seed: int = Field(42, ge=0, description="Where training starts; the same seed gives the same lists")
     threads: int = Field(0, ge=0, description="0: all cores; the result is the same")
 
 
 class Channel(Settings):
     """One audience: which kind of file, under which name, over which contact channel."""
 
-    name: Name
-    kind: Literal["email_file", "crm_file"]
-    contact_channel: ContactChannel = ContactChannel.EMAIL
+    name: Name = Field(description="The audience's name: of its folder and its files")
+    kind: Literal["email_file", "crm_file"] = Field(description="email_file (with addresses) or crm_file (ids only)")
+    contact_channel: ContactChannel = Field(
+        ContactChannel.EMAIL, description="Whose consent counts: email, sms, push, post or ads"
+    )
     slots: int = Field(5, ge=1, le=100, description="Products in the file, at most recommend.k")
     min_items: int = Field(3, ge=1, description="Shorter lists are held back as too_few_items")
 
@@ -145,16 +147,16 @@ class Gate(Settings):
     """Bounds the night is held to."""
 
     min_recipients: int = Field(1, ge=0, description="Per channel, while there are fewer than 14 earlier nights")
-    max_recipients: int = Field(100_000_000, ge=1)
+    max_recipients: int = Field(100_000_000, ge=1, description="Per channel, likewise")
     min_coverage: float = Field(0.5, ge=0, le=1, description="Share of customers that must have a list")
 
 
 class Shop(Settings):
     """A whole shop file. `path` is where it was read from."""
 
-    shop: Name
+    shop: Name = Field(description="The shop's name: small letters, digits, - and _")
     timezone: str = Field("UTC", description="The brand's time zone: a night ends at its midnight")
-    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217; of products that name none")
     data_root: str = Field(description="Folder for everything the nights make, relative to the shop file")
     sandbox: list[str] = Field(["."], description="Folders that source files may lie in, relative to the shop file")
     tables: dict[str, TableSource]
