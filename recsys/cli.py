@@ -141,8 +141,9 @@ def main() -> None:
     try:
         app()
     except RecsysError as error:
-        console.print(f"[bold red]{type(error).__name__}[/]", highlight=False)
-        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        complaints = Console(stderr=True, soft_wrap=True, highlight=False)
+        complaints.print(f"[bold red]{type(error).__name__}[/]")
+        complaints.print(str(error), markup=False)
         sys.exit(1)
 
 

@@ -1,0 +1,156 @@
+"""Every fault in a shop file is named by field, value and what is allowed."""
+
+from datetime import date, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import toy
+import yaml
+
+from recsys.config import Shop, load_shop
+from recsys.contracts import CONTRACTS
+from recsys.errors import ConfigError
+from recsys.reference import fields_of
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> dict:
+    return yaml.safe_load(toy.write_shop(tmp_path).path.read_text())
+
+
+def message(tmp_path: Path, content: object) -> str:
+    path = tmp_path / "shop.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    with pytest.raises(ConfigError) as error:
+        load_shop(path)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+def put(content: dict, where: str, value: object) -> dict:
+    *path, last = where.split(".")
+    place = content
+    for step in path:
+        place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "expected"),
+    [
+        ("currency", "Euro", ["currency", "'Euro'", "pattern"]),
+        ("timezone", "Berlin", ["timezone", "'Berlin'", "Europe/Berlin"]),
+        ("shop", "My Shop", ["shop", "'My Shop'", "pattern"]),
+        ("shop", None, ["shop", "required"]),
+        ("recommend.k", 0, ["recommend.k", "0", "greater than or equal to 1"]),
+        ("recommend.k", "ten", ["recommend.k", "'ten'", "integer"]),
+        ("recommend.alpha", -1, ["recommend.alpha", "-1", "greater than 0"]),
+        ("recommend.factor", 8, ["recommend.factor", "there is no such field"]),
+        ("recomend", {}, ["recomend", "there is no such field"]),
+        ("ingest.max_bad_share", 2, ["ingest.max_bad_share", "2", "less than or equal to 1"]),
+        (
+            "tables.custommers",
+            {"query": "select 1", "database_env": "DB", "columns": {"a": "b"}},
+            ["unknown table custommers", "allowed: consents"],
+        ),
+        ("tables.products", None, ["required table missing: products"]),
+        ("tables.products.columns.colour", "x", ["products.columns", "unknown column colour", "allowed: product_id"]),
+        ("tables.products.columns.name", None, ["products.columns", "required column missing: name"]),
+        ("tables.products.format", "xlsx", ["tables.products.format", "'xlsx'", "'csv', 'parquet' or 'jsonl'"]),
+        ("tables.products.csv", None, ["tables.products", "needs a csv section"]),
+        ("tables.products.files", None, ["exactly one of files, same_files_as, query", "given: none"]),
+        ("tables.products.query", "select 1", ["given: files, query"]),
+        ("tables.products.file_date", "(", ["tables.products", "not a regular expression"]),
+        ("tables.products.file_date", "x", ["tables.products", "exactly one group, it has 0"]),
+        ("tables.products.csv.header", ["a", "a"], ["tables.products.csv.header", "repeated: a"]),
+        ("tables.products.csv.delimiter", "||", ["tables.products.csv.delimiter", "'||'", "1 character"]),
+        ("tables.products.fields", {"a": "VARCHAR"}, ["tables.products", "format jsonl, and no other"]),
+        ("tables.order_lines.columns.customer_id", None, []),
+        ("channels", [], ["channels", "at least 1"]),
+        ("channels.0.kind", "fax", ["channels.0.kind", "'fax'", "'email_file' or 'crm_file'"]),
+        ("channels.0.slots", 9, ["email_file", "slots is 9", "at most recommend.k = 4"]),
+        ("channels.0.min_items", 3, ["email_file", "min_items is 3", "at most slots = 2"]),
+        ("channels.0.contact_channel", "sms", ["email_file", "goes with contact_channel email"]),
+        ("channels.0.contact_channel", "pigeon", ["channels.0.contact_channel", "'pigeon'", "'email'"]),
+        ("channels.1.name", "email_file", ["names must differ", "email_file"]),
+        ("channels.1.name", "../x", ["channels.1.name", "'../x'", "pattern"]),
+        ("path", "/etc", ["path", "not allowed"]),
+    ],
+)
+def test_a_fault_is_named(tmp_path: Path, content: dict, where: str, value: object, expected: list[str]) -> None:
+    changed = put(content, where, value)
+    if not expected:
+        changed = put(changed, "tables.order_lines.columns.visitor_id", None)
+        expected = ["order_lines.columns", "at least one of customer_id, visitor_id"]
+    text = message(tmp_path, changed)
+    for part in expected:
+        assert part in text
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path, content: dict) -> None:
+    text = message(tmp_path, put(put(content, "currency", "euro"), "recommend.k", -3))
+    assert "2 faults" in text
+    assert "currency" in text
+    assert "recommend.k" in text
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "shop: [", "a: !!python/object/apply:os.system ['true']"])
+def test_a_file_that_is_no_shop_file_is_said_to_be_none(tmp_path: Path, text: str) -> None:
+    message(tmp_path, text)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no shop file here"):
+        load_shop(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize("example", ["demo", "online_retail"])
+def test_the_examples_are_valid(example: str) -> None:
+    assert load_shop(REPOSITORY / "examples" / example / "shop.yaml").shop == example
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "end"),
+    [
+        ("UTC", date(2026, 3, 31), datetime(2026, 4, 1)),
+        ("Europe/Berlin", date(2026, 3, 28), datetime(2026, 3, 28, 23)),  # the clocks change on the 29th
+        ("Europe/Berlin", date(2026, 3, 29), datetime(2026, 3, 29, 22)),
+        ("Europe/Berlin", date(2026, 10, 25), datetime(2026, 10, 25, 23)),
+        ("America/New_York", date(2026, 12, 31), datetime(2027, 1, 1, 5)),
+        ("Asia/Tokyo", date(2024, 2, 29), datetime(2024, 2, 29, 15)),
+        ("America/Havana", date(2026, 3, 7), datetime(2026, 3, 8, 5)),  # midnight does not exist on the 8th
+    ],
+)
+def test_a_night_ends_at_the_brands_midnight(tmp_path: Path, zone: str, day: date, end: datetime) -> None:
+    shop = toy.write_shop(tmp_path).model_copy(update={"timezone": zone})
+    assert shop.night_end(day) == end
+
+
+def test_nights_follow_one_another_without_gap_or_overlap(tmp_path: Path) -> None:
+    shop = toy.write_shop(tmp_path).model_copy(update={"timezone": "Australia/Lord_Howe"})
+    ends = [shop.night_end(date.fromordinal(day)) for day in range(739_000, 739_800)]
+    hours = {(after - before).total_seconds() / 3600 for before, after in pairwise(ends)}
+    assert hours == {24.0, 23.5, 24.5}
+
+
+def test_the_reference_describes_every_field() -> None:
+    rows = list(fields_of(Shop))
+    assert {"tables.<table>.csv.header", "recommend.weights.view", "channels[].slots", "gate.min_coverage"} <= {
+        row.name for row in rows
+    }
+    assert [row.name for row in rows if not row.description] == []
+
+
+def test_every_contract_column_is_described_and_every_key_is_a_column() -> None:
+    for contract in CONTRACTS.values():
+        names = set(contract.column_names)
+        assert {*contract.key, *(name for group in contract.any_of for name in group)} <= names
+        assert contract.moment is None or contract.moment in names
+        assert all(column.description for column in contract.columns)
