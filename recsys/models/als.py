@@ -203,11 +203,14 @@ def _write_factors(library: AlternatingLeastSquares, path: Path) -> None:
 
 
 def _card(matrix: InteractionMatrix, settings: Recommend) -> dict[str, Any]:
-    """What was trained on what; the version is a hash of the settings, the interactions and the library's version."""
+    """What was trained on what; the version is a hash of the settings, the interactions and the libraries' versions.
+
+    Numpy is one of them: its matrix product differs in the last bits from one release to the next.
+    """
     trained = {
         "settings": settings.model_dump(include={"factors", "iterations", "regularization", "alpha", "seed"}),
         "interactions_sha256": matrix.sha256,
-        "library": f"implicit {implicit.__version__}",
+        "libraries": f"implicit {implicit.__version__}, numpy {np.__version__}",
     }
     digest = hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
     counts = {
