@@ -74,6 +74,9 @@ class TableSource(Settings):
         "quarantine", description="Rows of one file that share the key: quarantine the later ones, or keep the last"
     )
     max_bad_share: float | None = Field(None, ge=0, le=1, description="Overrides ingest.max_bad_share for this table")
+    max_age_hours: float | None = Field(
+        None, gt=0, description="Consents, suppressions: overrides ingest.max_permission_age_hours; .inf takes any age"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> "TableSource":
@@ -103,6 +106,12 @@ class Ingest(Settings):
     """Limits for what is taken in."""
 
     max_bad_share: float = Field(0.005, ge=0, le=1, description="Share of bad rows per table and night that stops it")
+    max_permission_age_hours: float = Field(
+        36, gt=0, description="How old the newest file of consents and of suppressions may be at the night's end"
+    )
+    accept_smaller_on: list[date] = Field(
+        default_factory=list, description="Nights on which consents or suppressions may be fewer than the night before"
+    )
 
 
 class Weights(Settings):

@@ -24,6 +24,10 @@ class TooManyBadRows(RecsysError):
     """More rows went to quarantine than the shop file allows; the night stops before anything else happens."""
 
 
+class PermissionFeedUnfit(RecsysError):
+    """Consents or suppressions are missing, too old, or fewer than last night: nobody's permission can be decided."""
+
+
 class StageInputMissing(RecsysError):
     """A stage was started before the one that makes its input."""
 

@@ -30,7 +30,7 @@ def deliver(sheet: Sheet, day: int, rows: pl.DataFrame, path: Path, seed: int) -
 def _write(sheet: Sheet, day: int, rows: pl.DataFrame, path: Path, seed: int) -> None:
     parts = (
         spoil(sheet.table, day, number, sheet.render(rows[first : first + ROWS_AT_ONCE]), seed)
-        for number, first in enumerate(range(0, len(rows), ROWS_AT_ONCE))
+        for number, first in enumerate(range(0, max(len(rows), 1), ROWS_AT_ONCE))
     )
     if sheet.format == "parquet":
         pl.concat(parts).write_parquet(path, compression="zstd")

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from recsys.contracts import CONTRACTS
 from recsys.demo.browsing import Browsing
 from recsys.demo.catalogue import Catalogue
 from recsys.demo.horizon import DAYS, FIRST_DAY, ZONE
@@ -30,11 +31,15 @@ class Sheet:
     delimiter: str = ","
 
     def days(self) -> Iterator[tuple[int, pl.DataFrame]]:
-        """Day folders that have this file, with its rows: the first takes all that went before."""
+        """Day folders that have this file, with its rows: the first takes all that went before.
+
+        Permission tables have one every day, with a header alone when nothing happened: their silence would look like
+        a lost file.
+        """
         delivered = np.maximum(self.rows["day"].to_numpy(), FIRST_DAY)
         edges = np.searchsorted(delivered, np.arange(FIRST_DAY, DAYS + 1))
         for day, first, last in zip(range(FIRST_DAY, DAYS), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-            if last > first:
+            if last > first or not CONTRACTS[self.table].tolerates_bad_rows:
                 yield day, self.rows[first:last]
 
 

@@ -3,7 +3,7 @@
 ```
 <folder>/
   inbox/2026-08-18/    everything up to and including this day: eleven tables, one file each
-  inbox/2026-08-19/    that day's news; a table without any has no file
+  inbox/2026-08-19/    that day's news; a table without any has no file, consents and suppressions excepted
   truth/*.parquet      what is true (see recsys.demo.truth); no shop file reads it
   made_with.json       the arguments, so that two different shops are never mixed
 ```

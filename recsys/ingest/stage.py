@@ -20,7 +20,7 @@ from recsys.contracts import CONTRACTS
 from recsys.database import connect
 from recsys.errors import SourceRefused, TooManyBadRows
 from recsys.files import private_folder, read_json, sha256_of, write_json
-from recsys.ingest import query
+from recsys.ingest import feeds, query
 from recsys.ingest.assemble import RawFile, assemble, write_quarantine, write_settings
 from recsys.ingest.mapping import map_rows
 from recsys.ingest.registry import Registry
@@ -59,7 +59,8 @@ def run(night: Night) -> dict[str, int | str]:
     """Write `inputs.json` and `raw/` of the night; rows, files and bad rows per table.
 
     A night that was published keeps the inputs it had: running it again reads the same bytes, whatever came since.
-    Raises ConfigError, SourceRefused, TooManyBadRows or Transient; then nothing of this night's files counts as taken.
+    Raises ConfigError, SourceRefused, TooManyBadRows, PermissionFeedUnfit or Transient; then nothing of this night's
+    files counts as taken.
     """
     private_folder(night.raw)
     shop = night.shop
@@ -70,6 +71,7 @@ def run(night: Night) -> dict[str, int | str]:
         registry = Registry.load(shop.root / "registry.json")
         inputs = _take_all(night, registry)
         _judge(night, inputs)
+        feeds.judge(night, inputs)
         registry.save()
         write_json(night.inputs, inputs)
     return _write_raw(night, inputs)

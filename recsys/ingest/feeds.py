@@ -1,0 +1,76 @@
+"""Are the permission feeds fit to decide with? An old, missing or shrunken list of opt-outs lets everybody through."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from recsys.config import TableSource
+from recsys.contracts import CONTRACTS
+from recsys.errors import PermissionFeedUnfit
+from recsys.files import read_json
+from recsys.night import Night
+
+
+def judge(night: Night, inputs: dict[str, Any]) -> None:
+    """Raise PermissionFeedUnfit when a configured permission table is missing, too old, or smaller than last night's.
+
+    A file's age is the time between the end of the day it is dated and the night's end. Last night is the latest
+    earlier one that was published. Sizes are the rows of the files that count; adding them up, a log of statements
+    never shrinks.
+    """
+    faults = []
+    for table, entry in inputs["tables"].items():
+        if CONTRACTS[table].tolerates_bad_rows or table not in night.shop.tables:
+            continue
+        fault = _age_fault(night, table, night.shop.source(table), entry) or _size_fault(night, table, entry)
+        if fault:
+            faults.append(fault)
+    if faults:
+        raise PermissionFeedUnfit(
+            f"The night of {night.run_date} stops before anything else: who may be contacted cannot be decided.\n  "
+            + "\n  ".join(faults)
+        )
+
+
+def _age_fault(night: Night, table: str, source: TableSource, entry: dict[str, Any]) -> str:
+    limit = night.shop.ingest.max_permission_age_hours if source.max_age_hours is None else source.max_age_hours
+    if not entry["files"]:
+        return f"{table}: configured, but no file was ever delivered. Deliver one, with a header alone if it is empty."
+    if limit == float("inf") or source.query is not None:
+        return ""
+    dates = [date.fromisoformat(file["file_date"]) for file in entry["files"] if file["file_date"]]
+    if not dates:
+        return (
+            f"{table}: its files have no date, so nobody can say how old they are. "
+            f"Set tables.{table}.file_date, or max_age_hours: .inf to accept any age."
+        )
+    newest = max(dates)
+    age = (night.end - night.shop.night_end(newest)) / timedelta(hours=1)
+    if age <= limit:
+        return ""
+    return (
+        f"{table}: the newest file is of {newest}, {age:.0f} hours before the night's end (allowed: {limit:g}). "
+        "Deliver the days that are missing, with a header alone where nothing happened, and clear ingest."
+    )
+
+
+def _size_fault(night: Night, table: str, entry: dict[str, Any]) -> str:
+    if night.run_date in night.shop.ingest.accept_smaller_on:
+        return ""
+    earlier = _last_published(night)
+    if earlier is None:
+        return ""
+    before = read_json(earlier.inputs)["tables"][table]["rows"]
+    if entry["rows"] >= before:
+        return ""
+    return (
+        f"{table}: {entry['rows']:,} rows, {before:,} on the night of {earlier.run_date}; such lists only grow. "
+        "Deliver the whole list again and clear ingest; if it is right, add the night's date to "
+        "ingest.accept_smaller_on."
+    )
+
+
+def _last_published(night: Night) -> Night | None:
+    days = {path.parent.name for path in night.published.glob("audiences/*/*/_SUCCESS")}
+    earlier = sorted(day for day in days if day < night.run_date.isoformat())
+    found = [Night(night.shop, date.fromisoformat(day)) for day in earlier]
+    return next((one for one in reversed(found) if one.inputs.is_file()), None)

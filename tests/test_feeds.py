@@ -1,0 +1,128 @@
+"""Consents and suppressions that are missing, old or shrunken stop the night before anything else."""
+
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+import toy
+
+from recsys.config import Shop
+from recsys.errors import PermissionFeedUnfit
+from recsys.ingest import stage
+from recsys.night import Night
+
+FEEDS = ("consents", "suppressions")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return toy.write_shop(tmp_path)
+
+
+def night(shop: Shop, days: int = 0) -> Night:
+    return Night(shop, toy.RUN_DATE + timedelta(days=days))
+
+
+def publish(done: Night) -> None:
+    stage.run(done)
+    done.audience("email_file").mkdir(parents=True)
+    (done.audience("email_file") / "_SUCCESS").touch()
+
+
+def header_only(shop: Shop, table: str, days: int) -> Path:
+    source = shop.folder / "inbox" / toy.RUN_DATE.isoformat() / f"{table}.csv"
+    target = shop.folder / "inbox" / (toy.RUN_DATE + timedelta(days=days)).isoformat() / f"{table}.csv"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(source.read_text().splitlines(keepends=True)[0])
+    return target
+
+
+def ingest_settings(shop: Shop, **fields: object) -> Shop:
+    return shop.model_copy(update={"ingest": type(shop.ingest)(**(shop.ingest.model_dump() | fields))})
+
+
+@pytest.mark.parametrize("table", FEEDS)
+def test_a_feed_may_be_a_day_old_and_not_two(shop: Shop, table: str) -> None:
+    other = FEEDS[1 - FEEDS.index(table)]
+    header_only(shop, other, 1)
+    header_only(shop, other, 2)
+    stage.run(night(shop, 1))
+    with pytest.raises(PermissionFeedUnfit) as error:
+        stage.run(night(shop, 2))
+    text = str(error.value)
+    assert f"{table}: the newest file is of 2026-03-31, 48 hours before the night's end (allowed: 36)" in text
+    assert f"{other}:" not in text
+    assert "Deliver the days that are missing" in text
+    assert not night(shop, 2).inputs.exists()
+
+
+def test_a_header_alone_is_news_enough(shop: Shop) -> None:
+    for days in (1, 2, 3):
+        for table in FEEDS:
+            header_only(shop, table, days)
+    assert stage.run(night(shop, 3))["suppressions"] == 1
+
+
+@pytest.mark.parametrize("table", FEEDS)
+def test_a_configured_feed_that_never_came_stops_the_night(shop: Shop, table: str) -> None:
+    (shop.folder / "inbox" / toy.RUN_DATE.isoformat() / f"{table}.csv").unlink()
+    with pytest.raises(PermissionFeedUnfit, match=f"{table}: configured, but no file was ever delivered"):
+        stage.run(night(shop))
+
+
+def test_the_limit_is_the_shops_to_set(shop: Shop) -> None:
+    strict = ingest_settings(shop, max_permission_age_hours=12)
+    stage.run(night(strict))
+    with pytest.raises(PermissionFeedUnfit, match="allowed: 12"):
+        stage.run(night(strict, 1))
+    patient = ingest_settings(shop, max_permission_age_hours=1000)
+    stage.run(night(patient, 30))
+
+
+def test_files_without_a_date_must_be_accepted_as_such(shop: Shop) -> None:
+    def dated(**fields: object) -> Shop:
+        source = shop.tables["suppressions"].model_copy(update={"file_date": None, **fields})
+        return shop.model_copy(update={"tables": shop.tables | {"suppressions": source}})
+
+    with pytest.raises(PermissionFeedUnfit, match=r"suppressions: its files have no date.*max_age_hours: \.inf"):
+        stage.run(night(dated()))
+    stage.run(night(dated(max_age_hours=float("inf"))))
+
+
+@pytest.mark.parametrize("table", FEEDS)
+def test_a_list_that_shrank_since_the_last_published_night_stops_the_next(shop: Shop, table: str) -> None:
+    publish(night(shop))
+    before = {"consents": 7, "suppressions": 1}[table]
+    path = shop.folder / "inbox" / toy.RUN_DATE.isoformat() / f"{table}.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(PermissionFeedUnfit) as error:
+        stage.run(night(shop, 1))
+    assert f"{table}: {before - 1} rows, {before} on the night of 2026-03-31; such lists only grow" in str(error.value)
+    accepted = ingest_settings(shop, accept_smaller_on=[date(2026, 4, 1)])
+    stage.run(night(accepted, 1))
+
+
+def test_an_empty_full_list_of_suppressions_stops_the_night(shop: Shop) -> None:
+    """The measured trap: a newer empty list would let everybody through."""
+    source = shop.tables["suppressions"].model_copy(update={"delivery": "full"})
+    full = shop.model_copy(update={"tables": shop.tables | {"suppressions": source}})
+    publish(night(full))
+    header_only(full, "suppressions", 1)
+    with pytest.raises(PermissionFeedUnfit, match=r"suppressions: 0 rows, 1 on the night of 2026-03-31"):
+        stage.run(night(full, 1))
+
+
+def test_a_night_that_was_never_published_is_no_measure(shop: Shop) -> None:
+    stage.run(night(shop))
+    path = shop.folder / "inbox" / toy.RUN_DATE.isoformat() / "suppressions.csv"
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    stage.run(night(shop, 1))
+
+
+def test_a_shop_without_these_feeds_contacts_nobody(shop: Shop) -> None:
+    """Absent is not unfit: without consents nobody may be contacted, and the absence is stated."""
+    tables = {name: source for name, source in shop.tables.items() if name not in FEEDS}
+    counts = stage.run(night(shop.model_copy(update={"tables": tables})))
+    assert "consents" in str(counts["absent"])
+    shutil.rmtree(shop.root)
