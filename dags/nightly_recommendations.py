@@ -12,11 +12,11 @@ lines of the red task's log say why, and so does the audience page, which is wri
 | publish | the analysts' database could not be swapped | free space or mend the file it names, clear publish |
 """
 
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 
 import pendulum
 from airflow.sdk import CronDataIntervalTimetable, Param, dag, get_current_context, task
-from stage_task import POOL, run_stage, shop_file
+from stage_task import POOL, channels_of_night, date_of_night, run_stage
 
 WRITES = {
     "pool": POOL,
@@ -44,14 +44,9 @@ WRITES = {
 def nightly_recommendations():
     @task
     def open_night() -> str:
-        """The night's date: the logical date as a day in the brand's time zone, unless a run_date was given."""
-        from recsys.config import load_shop
-
-        context = get_current_context()
-        given = context["params"]["run_date"]
-        moment: datetime = context["dag_run"].logical_date
-        day = date.fromisoformat(given) if given else moment.astimezone(load_shop(shop_file()).zone).date()
-        return day.isoformat()
+        """The night's date: the run_date that was given, else the logical date as a day in the brand's time zone."""
+        dag_run = get_current_context()["dag_run"]
+        return date_of_night(dag_run.conf or {}, dag_run.logical_date)
 
     @task
     def ingest(run_date: str) -> dict:
@@ -79,10 +74,7 @@ def nightly_recommendations():
 
     @task
     def what_leaves(run_date: str) -> list[str]:
-        from recsys.export import channels
-        from recsys.pipeline import open_night
-
-        return channels(open_night(shop_file(), run_date))
+        return channels_of_night(run_date)
 
     @task
     def export(run_date: str, channel: str) -> dict:

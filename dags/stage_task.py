@@ -2,6 +2,10 @@
 
 import errno
 import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
 from pathlib import Path
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -19,25 +23,61 @@ def shop_file() -> Path:
     return Path(os.environ.get("RECSYS_SHOP") or REPOSITORY / "examples" / "demo" / "shop.yaml")
 
 
+def date_of_night(conf: Mapping[str, object], logical_date: datetime | None) -> str:
+    """The night that a run is for: its conf's run_date, else its logical date as a day in the brand's time zone."""
+    from recsys.config import load_shop
+    from recsys.errors import ConfigError
+
+    with final_unless_transient():
+        unknown = sorted(set(conf) - {"run_date"})
+        if unknown:
+            raise ConfigError(f"conf: {', '.join(unknown)}: no such setting, allowed: run_date")
+        if conf.get("run_date"):
+            return date.fromisoformat(str(conf["run_date"])).isoformat()
+        if logical_date is None:
+            raise ConfigError('this run has no logical date; trigger it with conf such as {"run_date": "2026-08-31"}')
+        return logical_date.astimezone(load_shop(shop_file()).zone).date().isoformat()
+
+
+def channels_of_night(run_date: str) -> list[str]:
+    """Everything that is exported: the shop's channels and the catalogue."""
+    from recsys.export import channels
+    from recsys.pipeline import open_night
+
+    with final_unless_transient():
+        return channels(open_night(shop_file(), run_date))
+
+
 def run_stage(stage: str, run_date: str, channel: str | None = None) -> dict[str, int | str]:
     """Run one stage of the night; its counts.
 
-    Only what may be different in a minute is retried: Transient and errors of the operating system. Everything else
-    fails the task for good, its message last in the log. The process dies with its supervisor, so that no two attempts
-    write at once.
+    The process dies with its supervisor, so that no two attempts write at once; and at once when it is told to end,
+    which every stage survives, where Airflow would let it go on.
     """
-    from recsys.errors import RecsysError, Transient
     from recsys.pipeline import open_night, record, work_of
     from recsys.process import die_with_parent
 
     die_with_parent()
-    try:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with final_unless_transient():
         night = open_night(shop_file(), run_date)
         if stage == "gate":
             from expectations import gate
 
             return record(night, stage, gate.run)
         return record(night, f"{stage}.{channel}" if channel else stage, work_of(stage, channel))
+
+
+@contextmanager
+def final_unless_transient() -> Iterator[None]:
+    """Only what may be different in a minute is retried: Transient and errors of the operating system.
+
+    Everything else fails the task for good, its message last in the log.
+    """
+    from recsys.errors import RecsysError, Transient
+
+    try:
+        yield
     except RecsysError as error:
         if isinstance(error, Transient):
             raise

@@ -16,13 +16,13 @@ from recsys.night import Night
 from recsys.vocabulary import EVERY_CHANNEL, Status
 
 EDGE = r"^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$"
-PHONE_NOISE = r"[\p{Z}\p{C}().-]+"
+PHONE_NOISE = r"[\p{Z}\p{C}()./-]+"
 STRICTEST_FIRST = {"withdrawn": 0, "denied": 1, "granted": 2}
 
 
 @dataclass(frozen=True)
 class Permissions:
-    """What customers said and what is known against them, up to the night's end.
+    """What customers said up to the night's end, and whatever is known against them.
 
     `customers`: customer_id, email, phone, both normalised. `consents`: marketing statements. `suppressions`:
     statements with normalised email and phone.
@@ -34,15 +34,17 @@ class Permissions:
 
 
 def gather(night: Night) -> Permissions:
-    """Read the permissions of a night from its raw tables."""
+    """Read the permissions of a night from its raw tables. A yes counts from its moment on, a no once it is known."""
     addresses = (normalised_email("email"), normalised_phone("phone"))
     until = pl.col("occurred_at") < night.end
     return Permissions(
         pl.read_parquet(night.raw / "customers.parquet", columns=["customer_id", "email", "phone"]).with_columns(
             addresses
         ),
-        pl.scan_parquet(night.raw / "consents.parquet").filter(until, pl.col("purpose") == "marketing").collect(),
-        pl.scan_parquet(night.raw / "suppressions.parquet").filter(until).with_columns(addresses).collect(),
+        pl.scan_parquet(night.raw / "consents.parquet")
+        .filter(until | (pl.col("status") != "granted"), pl.col("purpose") == "marketing")
+        .collect(),
+        pl.scan_parquet(night.raw / "suppressions.parquet").with_columns(addresses).collect(),
     )
 
 

@@ -4,9 +4,10 @@ Read once at the edge, checked on load, passed down. Paths in it are relative to
 """
 
 import re
+from collections.abc import Hashable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -57,8 +58,8 @@ class TableSource(Settings):
     )
     format: Literal["csv", "parquet", "jsonl"] = Field("csv", description="csv, parquet or jsonl; gzip is noticed")
     csv: CsvDialect | None = None
-    fields: dict[str, Annotated[str, Field(pattern=r"^(VARCHAR|BIGINT|DOUBLE|BOOLEAN|DECIMAL\(\d+,\d+\))(\[\])?$")]] = (
-        Field(default_factory=dict, description="jsonl: the objects' fields and their types; others are ignored")
+    fields: list[str] = Field(
+        default_factory=list, description="jsonl: every field that the objects may have; each is read as text"
     )
     file_date: str | None = Field(
         None, description="Regular expression over the path; its one group is the file's date, YYYY-MM-DD"
@@ -88,10 +89,12 @@ class TableSource(Settings):
             raise ValueError("query needs database_env, the environment variable that holds the database's URI")
         if self.files and self.format == "csv" and self.csv is None:
             raise ValueError("format csv needs a csv section with the header and dialect")
+        if self.files and self.delivery == "full" and self.file_date is None:
+            raise ValueError("delivery full needs file_date: without it nobody knows which file is the newest")
         if self.format != "csv" and self.csv is not None:
             raise ValueError(f"a csv section does not go with format {self.format}")
         if self.files and (self.format == "jsonl") != bool(self.fields):
-            raise ValueError("format jsonl, and no other, needs fields: the objects' fields and their types")
+            raise ValueError("format jsonl, and no other, needs fields: every field that the objects may have")
         if self.file_date is not None:
             try:
                 groups = re.compile(self.file_date).groups
@@ -267,6 +270,19 @@ class Shop(Settings):
         )
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """YAML's safe types; a field that is given twice, or whose name is no text, is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        names = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for name, (key, _) in zip(names, node.value, strict=False):
+            if not isinstance(name, str):
+                raise yaml.constructor.ConstructorError(None, None, f"field name {name!r} is not text", key.start_mark)
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"field {name!r} is given twice", key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def load_shop(path: Path | str) -> Shop:
     """Read and check a shop file.
 
@@ -277,9 +293,10 @@ def load_shop(path: Path | str) -> Shop:
         raise ConfigError(f"{path}: there is no shop file here. See examples/ for one to start from.")
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes; this is not a shop file.")
-    text = path.read_text(encoding="utf-8")
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text. Save it as UTF-8.") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(content, dict):

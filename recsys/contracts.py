@@ -29,6 +29,8 @@ class Column:
     pattern: str | None = None
     """A regular expression (RE2) that the whole value must match."""
     personal: bool = False
+    never_lost: bool = False
+    """Empty means something permissive here, so an expression that makes nothing out of a filled cell is a fault."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Contract:
     required: bool = False
     tolerates_bad_rows: bool = True
     """False for permission tables: a single bad row stops the night."""
+    binding_early: str | None = None
+    """SQL condition on rows that count as soon as they are known, even when they are dated after the night's end."""
 
     def column(self, name: str) -> Column:
         """The column of that name; KeyError when the contract has none."""
@@ -136,10 +140,10 @@ CONTRACTS: dict[str, Contract] = {
                     "BIGINT",
                     "How many; negative is a return",
                     required=True,
-                    minimum=-1_000_000_000,
-                    maximum=1_000_000_000,
+                    minimum=-(10**6),
+                    maximum=10**6,
                 ),
-                Column("unit_price", "DECIMAL(18,4)", "Price of one, in units of currency", minimum=0),
+                Column("unit_price", "DECIMAL(18,4)", "Price of one, in units of currency", minimum=0, maximum=10**8),
                 _moment("ordered_at", "When it was ordered", required=True),
             ),
         ),
@@ -179,6 +183,7 @@ CONTRACTS: dict[str, Contract] = {
             grain="one statement",
             moment="occurred_at",
             tolerates_bad_rows=False,
+            binding_early="status <> 'granted'",
             columns=(
                 _id("customer_id", "Whose statement", required=True, personal=True),
                 Column("channel", "VARCHAR", "For which contact channel", required=True, allowed=CHANNELS),
@@ -187,7 +192,7 @@ CONTRACTS: dict[str, Contract] = {
                 ),
                 Column("status", "VARCHAR", "What was said", required=True, allowed=("granted", "denied", "withdrawn")),
                 _moment("occurred_at", "When it was said", required=True),
-                _moment("valid_until", "When it ends by itself; empty means never"),
+                Column("valid_until", "TIMESTAMP", "When it ends by itself; empty means never (UTC)", never_lost=True),
                 Column("source", "VARCHAR", "Where it was said"),
             ),
         ),
@@ -197,10 +202,11 @@ CONTRACTS: dict[str, Contract] = {
             moment="occurred_at",
             any_of=(("customer_id", "email", "phone"),),
             tolerates_bad_rows=False,
+            binding_early="true",
             columns=(
                 _id("customer_id", "Whom it is about", personal=True),
-                Column("email", "VARCHAR", "Or which e-mail address", personal=True),
-                Column("phone", "VARCHAR", "Or which phone number", personal=True),
+                Column("email", "VARCHAR", "Or which e-mail address", pattern=r"[^\s<>,;:\"]+", personal=True),
+                Column("phone", "VARCHAR", "Or which phone number, E.164", pattern=r"\+[0-9 ()./-]{6,}", personal=True),
                 Column(
                     "channel",
                     "VARCHAR",

@@ -116,6 +116,7 @@ def run(night: Night, command: str, *arguments: str) -> list[Node]:
         Node(result["unique_id"], result["status"], _speakable(result["message"] or ""))
         for result in read_json(results)["results"]
     ]
+    results.unlink()  # its messages may quote rows
     failed = [node for node in nodes if node.has_failed]
     if failed or ended.returncode:
         listed = "\n".join(f"  {node.name}: {node.message}" for node in failed) or _tail(ended.stdout)

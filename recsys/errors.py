@@ -20,6 +20,10 @@ class SourceRefused(RecsysError):
     """A delivered file or a query result breaks its contract as a whole; nothing of it was loaded."""
 
 
+class StateDamaged(RecsysError):
+    """A file of our own that outlives a night cannot be read any more."""
+
+
 class TooManyBadRows(RecsysError):
     """More rows went to quarantine than the shop file allows; the night stops before anything else happens."""
 

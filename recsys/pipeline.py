@@ -39,6 +39,9 @@ MODULES = {
 STAGES = ("ingest", "features", "recommend", "decide", "render", "gate", "export", "publish", "report")
 """The order of a night. The gate belongs to the room `expectations`, which this package does not import."""
 
+BEFORE_THE_GATE = STAGES[: STAGES.index("gate")]
+"""A verdict is about what these stages made, so it ends when one of them begins."""
+
 
 def open_night(shop_file: Path | str, run_date: date | str) -> Night:
     """The night of a shop file and a date. Raises ConfigError for a wrong shop file or a date that is none."""
@@ -52,7 +55,9 @@ def open_night(shop_file: Path | str, run_date: date | str) -> Night:
 def work_of(stage: str, channel: str | None = None) -> Callable[[Night], Counts]:
     """The function that does a stage's work. Raises ConfigError for a stage that is none of `MODULES`."""
     if stage not in MODULES:
-        raise ConfigError(f"stage is {stage!r}, allowed: {', '.join(MODULES)}")
+        raise ConfigError(
+            f"stage is {stage!r}, allowed: {', '.join(MODULES)}; for the gate: python -m expectations.gate"
+        )
     run = importlib.import_module(MODULES[stage]).run
     if stage == "export":
         if channel is None:
@@ -75,6 +80,8 @@ def record(night: Night, stage: str, work: Callable[[Night], Counts]) -> Counts:
             if stage == "ingest":
                 for earlier in night.stages.glob("*.json"):
                     earlier.unlink()
+            if stage in BEFORE_THE_GATE:
+                night.verdict.unlink(missing_ok=True)
             log.info("%-10s started", stage)
             counts = work(night)
         entry |= {"status": "done", "counts": counts}

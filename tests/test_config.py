@@ -71,7 +71,13 @@ def put(content: dict, where: str, value: object) -> dict:
         ("tables.products.file_date", "x", ["tables.products", "exactly one group, it has 0"]),
         ("tables.products.csv.header", ["a", "a"], ["tables.products.csv.header", "repeated: a"]),
         ("tables.products.csv.delimiter", "||", ["tables.products.csv.delimiter", "'||'", "1 character"]),
-        ("tables.products.fields", {"a": "VARCHAR"}, ["tables.products", "format jsonl, and no other"]),
+        ("tables.products.fields", ["a"], ["tables.products", "format jsonl, and no other"]),
+        ("tables.editorial", {"files": ["x"], "format": "parquet", "delivery": "full", "columns": {}}, ["editorial"]),
+        (
+            "tables.editorial",
+            {"files": ["x"], "format": "parquet", "delivery": "full", "columns": {"starts_on": "a"}},
+            ["delivery full needs file_date"],
+        ),
         ("tables.order_lines.columns.customer_id", None, []),
         ("channels", [], ["channels", "at least 1"]),
         ("channels.0.kind", "fax", ["channels.0.kind", "'fax'", "'email_file' or 'crm_file'"]),
@@ -99,6 +105,24 @@ def test_all_faults_are_told_at_once(tmp_path: Path, content: dict) -> None:
     assert "2 faults" in text
     assert "currency" in text
     assert "recommend.k" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("shop: a\nshop: b\n", "'shop' is given twice"),
+        ("tables: {products: {}, products: {}}", "'products' is given twice"),
+        ("shop: a\n1: 2\n", "field name 1 is not text"),
+    ],
+)
+def test_a_field_given_twice_or_not_named_by_text_is_an_error(tmp_path: Path, text: str, expected: str) -> None:
+    assert expected in message(tmp_path, text)
+
+
+def test_a_file_in_another_encoding_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_bytes("shop: müller".encode("latin-1"))
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_shop(tmp_path / "shop.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "shop: [", "a: !!python/object/apply:os.system ['true']"])

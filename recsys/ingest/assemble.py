@@ -51,15 +51,18 @@ def assemble(night: Night, contract: Contract, files: list[RawFile]) -> int:
     """Write `raw/<table>.parquet` from the landed files and return its rows.
 
     Which rows stay depends on what the files say, never on when they arrived. Tables with a key: the row with the
-    newest version column, then of the newest file. Tables without: a row counts as often as in the file that has it
-    most often, so that overlapping deliveries add nothing. Rows at or after the night's end stay out.
+    newest version column (a file's date stands in for an empty one), then of the newest file. Tables without: a row
+    counts as often as in the file that has it most often, so that overlapping deliveries add nothing. Rows at or after
+    the night's end stay out, but for a customer's no: that counts as soon as it is known.
     """
     target = night.raw / f"{contract.name}.parquet"
     if not files:
         write_parquet(schema_of(contract).to_frame(), target)
         return 0
     names = ", ".join(quoted(column) for column in contract.column_names)
-    in_time = f"WHERE coalesce({quoted(contract.moment)} < $night_end, true)" if contract.moment else ""
+    in_time = f"WHERE (coalesce({quoted(contract.moment)} < $night_end, true)" if contract.moment else ""
+    if in_time:
+        in_time += f" OR {contract.binding_early})" if contract.binding_early else ")"
     with connect(folders=[files[0].good.parent, night.raw]) as con:
         con.execute("CREATE TEMP TABLE landed (path VARCHAR, file VARCHAR, file_date VARCHAR)")
         con.executemany("INSERT INTO landed VALUES (?, ?, ?)", [[str(f.good), f.name, f.file_date] for f in files])
@@ -73,7 +76,10 @@ def assemble(night: Night, contract: Contract, files: list[RawFile]) -> int:
         )
         if contract.key:
             keys = ", ".join(quoted(column) for column in contract.key)
-            version = f"{quoted(contract.version)} DESC NULLS LAST, " if contract.version else ""
+            version = ""
+            if contract.version:  # an empty version is as new as its file: the end of the file's day
+                version = f"coalesce({quoted(contract.version)}, try_cast(file_date AS TIMESTAMP) + INTERVAL 1 DAY)"
+                version += " DESC NULLS LAST, "
             kept = f"""
                 SELECT {names} FROM every_row {in_time}
                 QUALIFY 1 = row_number() OVER (

@@ -37,8 +37,11 @@ def map_rows(
     column and reason, never with its values. Raises SourceRefused when an expression does not fit the file.
     """
     try:
+        _refuse_changing(con, source)
         skipped = _apply_skips(con, source)
         _cast(con, contract, source)
+    except duckdb.ParserException:
+        raise SourceRefused(f"{name}: {_not_sql(con, source)}") from None
     except duckdb.BinderException as error:
         raise SourceRefused(f"{name}: {_binder_message(con, error)}") from None
     except duckdb.Error:
@@ -54,11 +57,13 @@ def map_rows(
     )
     copy_to_parquet(
         con,
-        "SELECT line, column_name, reason, row_hash FROM faults ORDER BY line, column_name NULLS FIRST, reason",
+        "SELECT * FROM faults UNION ALL SELECT line, NULL, reason, row_hash FROM broken "
+        "ORDER BY line, column_name NULLS FIRST, reason",
         bad,
     )
     rows, bad_rows = con.execute(
-        "SELECT (SELECT count(*) FROM typed) + (SELECT count(*) FROM broken), (SELECT count(DISTINCT line) FROM faults)"
+        "SELECT count(*) + (SELECT count(*) FROM broken), "
+        "(SELECT count(DISTINCT line) FROM faults) + (SELECT count(*) FROM broken) FROM typed"
     ).fetchall()[0]
     write_json(card, {"rows": rows - bad_rows, "bad_rows": bad_rows, "skipped_rows": skipped}, durable=False)
 
@@ -74,11 +79,19 @@ def _apply_skips(con: duckdb.DuckDBPyConnection, source: TableSource) -> dict[st
 
 
 def _cast(con: duckdb.DuckDBPyConnection, contract: Contract, source: TableSource) -> None:
-    """Table `typed`: contract types, NULL where a value does not cast, and `_given.<column>`: there was a value."""
+    """Table `typed`: contract types, NULL where a value does not cast; `_given.<column>`: there was a value to cast.
+
+    For columns that are never to get lost also `_read.<column>`: some cell that the expression reads is not empty.
+    """
     mapped = [
         f"({source.columns[c.name]}) AS {quoted(c.name)}" if c.name in source.columns else f"NULL AS {quoted(c.name)}"
         for c in contract.columns
     ]
+    watched = [column for column in contract.columns if column.never_lost and column.name in source.columns]
+    for column in watched:
+        cells = _cells_read(con, source.columns[column.name])
+        found = " OR ".join(f"nullif(trim(CAST({quoted(cell)} AS VARCHAR)), '') IS NOT NULL" for cell in cells)
+        mapped.append(f"({found or 'false'}) AS {_read(column)}")
     query = f"SELECT {', '.join(mapped)}, _line FROM source"
     if len(con.extract_statements(query)) != 1:
         raise duckdb.ParserException("more than one statement")
@@ -86,6 +99,8 @@ def _cast(con: duckdb.DuckDBPyConnection, contract: Contract, source: TableSourc
     kinds = {column: row[1] for column, row in zip(contract.column_names, described, strict=False)}
     typed = [f"{_cast_expression(column, kinds[column.name])} AS {quoted(column.name)}" for column in contract.columns]
     typed += [f"{_text(column)} IS NOT NULL AS {_given(column)}" for column in contract.columns]
+    typed += [_read(column) for column in watched]
+    typed += [f"false AS {_read(column)}" for column in contract.columns if column.never_lost and column not in watched]
     con.execute(f"CREATE OR REPLACE TEMP TABLE typed AS SELECT {', '.join(typed)}, _line FROM ({query})")
 
 
@@ -95,6 +110,10 @@ def _text(column: Column) -> str:
 
 def _given(column: Column) -> str:
     return quoted(f"_given.{column.name}")
+
+
+def _read(column: Column) -> str:
+    return quoted(f"_read.{column.name}")
 
 
 def _cast_expression(column: Column, kind: str) -> str:
@@ -160,12 +179,11 @@ def _find_faults(con: duckdb.DuckDBPyConnection, contract: Contract, source: Tab
                 f"INSERT INTO faults SELECT _line, $column, 'duplicate_key', NULL FROM ({repeated})",
                 {"column": ", ".join(contract.key)},
             )
+    cells = [f"coalesce(CAST(source.{quoted(name)} AS VARCHAR), chr(30))" for name in _columns(con)]
     con.execute(
-        """
-        UPDATE faults SET row_hash = sha256(CAST(source AS VARCHAR)) FROM source WHERE source._line = faults.line
-        """
+        f"UPDATE faults SET row_hash = sha256(concat_ws(chr(31), {', '.join(cells)})) "
+        "FROM source WHERE source._line = faults.line"
     )
-    con.execute("INSERT INTO faults SELECT line, NULL, reason, row_hash FROM broken")
     return superseded
 
 
@@ -175,6 +193,10 @@ def _rules(column: Column) -> list[tuple[str, str]]:
     rules = []
     if column.type != "VARCHAR":
         rules.append((CAST_FAILED[column.type], f"{value} IS NULL AND {_given(column)}"))
+    if column.type in ("TIMESTAMP", "DATE"):
+        rules.append(("out_of_range", f"{value} < '1900-01-01' OR {value} > '2200-01-01'"))
+    if column.never_lost:
+        rules.append(("lost_in_mapping", f"NOT {_given(column)} AND {_read(column)}"))
     if column.required:
         rules.append(("missing_required", f"NOT {_given(column)}"))
     if column.minimum is not None:
@@ -189,8 +211,65 @@ def _rules(column: Column) -> list[tuple[str, str]]:
     return rules
 
 
+def _columns(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """The file's own columns."""
+    return [row[0] for row in con.execute("DESCRIBE source").fetchall() if row[0] != "_line"]
+
+
+def _cells_read(con: duckdb.DuckDBPyConnection, expression: str) -> list[str]:
+    """The file's columns that an expression reads, found in DuckDB's own parse of it."""
+    names = _names_in(con, expression, "column_names")
+    return [name for name in _columns(con) if name.lower() in names]
+
+
+def _not_sql(con: duckdb.DuckDBPyConnection, source: TableSource) -> str:
+    """Which expression is no SQL expression."""
+    for kind, expressions in (("skip", source.skip), ("columns", source.columns)):
+        for name, expression in expressions.items():
+            try:
+                is_one = len(con.extract_statements(f"SELECT ({expression})")) == 1
+            except duckdb.ParserException:
+                is_one = False
+            if not is_one:
+                return (
+                    f"{kind}.{name}: {expression} is not one SQL expression. A column whose name is a word of SQL "
+                    "needs double quotes inside single ones: '\"from\"'."
+                )
+    return "the column expressions of the shop file are not SQL."
+
+
+def _refuse_changing(con: duckdb.DuckDBPyConnection, source: TableSource) -> None:
+    """Raise duckdb.BinderException for an expression whose value differs from run to run."""
+    changing = {
+        row[0]
+        for row in con.execute(
+            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
+        ).fetchall()
+    } | {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
+    for name, expression in [*source.skip.items(), *source.columns.items()]:
+        used = sorted(changing & _names_in(con, expression, "function_name"))
+        if used:
+            raise duckdb.BinderException(f"{name} uses {used[0]}(), whose value changes from run to run")
+
+
+def _names_in(con: duckdb.DuckDBPyConnection, expression: str, part: str) -> set[str]:
+    """Function names, or last parts of column names, in DuckDB's own parse of an expression; lower case."""
+    parsed = con.execute("SELECT json_serialize_sql($query)", {"query": f"SELECT ({expression})"}).fetchall()[0][0]
+    names: set[str] = set()
+    pending = [json.loads(parsed)]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            if node.get(part):
+                names.add((node[part][-1] if isinstance(node[part], list) else node[part]).lower())
+            pending.extend(node.values())
+        elif isinstance(node, list):
+            pending.extend(node)
+    return names
+
+
 def _binder_message(con: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
-    columns = ", ".join(row[0] for row in con.execute("DESCRIBE source").fetchall() if row[0] != "_line")
+    columns = ", ".join(_columns(con))
     first = str(error).splitlines()[0].removeprefix("Binder Error: ")
     return f"a column expression of the shop file does not fit the file: {first}. The file has: {columns}."
 
@@ -204,6 +283,7 @@ def _blame(con: duckdb.DuckDBPyConnection, source: TableSource) -> str:
             except duckdb.Error as error:
                 return (
                     f"the expression {kind}.{name} = {json.dumps(expression)} fails on some row "
-                    f"({type(error).__name__}). Use try_cast or try_strptime, so that bad values go to quarantine."
+                    f"({type(error).__name__}). Use try_cast or try_strptime: what they "
+                    "turn into nothing is a bad row where the column is required."
                 )
     return "the column expressions of the shop file cannot be run together on this file."

@@ -27,6 +27,11 @@ def fetch(shop: Shop, table: str, source: TableSource, night_end: datetime, targ
             f"{shop.path}: tables.{table}.database_env: the environment variable {source.database_env} is not set; "
             "it holds the database's address, such as postgresql://reader@db.example/shop."
         )
+    if not uri.startswith(("postgresql://", "postgres://")):
+        raise ConfigError(
+            f"{shop.path}: tables.{table}.database_env: {source.database_env} does not begin with postgresql://, "
+            "the only kind of database that is read."
+        )
     parameters = [night_end] if "$1" in source.query else None
     try:
         connection = postgresql.connect(uri)
@@ -39,10 +44,14 @@ def fetch(shop: Shop, table: str, source: TableSource, night_end: datetime, targ
             with connection.cursor() as cursor:
                 cursor.execute(source.query, parameters)
                 frame = pl.DataFrame(cursor.fetch_polars())
-        except postgresql.Error as error:
-            first = str(error).splitlines()[0] if isinstance(error, postgresql.ProgrammingError) else ""
+        except (postgresql.OperationalError, postgresql.InterfaceError) as error:
+            raise Transient(f"tables.{table}: the connection was lost ({type(error).__name__}). Try again.") from None
+        except (postgresql.Error, pl.exceptions.PolarsError) as error:
+            # only what PostgreSQL says of the query's own text (class 42) is quoted: the rest may hold values of rows
+            is_about_sql = str(getattr(error, "sqlstate", "") or "").startswith("42")
+            said = str(error).splitlines()[0] if is_about_sql else "Run it in the database to see the row's fault."
             raise SourceRefused(
-                f"{shop.path}: tables.{table}.query failed in the database ({type(error).__name__}). {first}".rstrip()
+                f"{shop.path}: tables.{table}.query failed in the database ({type(error).__name__}). {said}"
             ) from None
     sortable = [name for name, dtype in frame.schema.items() if not dtype.is_nested()]
     write_parquet(frame.sort(sortable, nulls_last=True, maintain_order=True), target)

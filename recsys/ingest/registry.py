@@ -1,9 +1,11 @@
 """Remembers which bytes each path brought last, and in which night bytes were first taken."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from recsys.errors import StateDamaged
 from recsys.files import read_json, write_json
 from recsys.ingest.sources import SourceFile
 
@@ -18,48 +20,62 @@ class Registry:
 
     path: Path
     files: dict[tuple[str, str], SourceFile] = field(default_factory=dict)
-    taken_on: dict[tuple[str, str], date] = field(default_factory=dict)
+    taken_on: dict[tuple[str, str, str], date] = field(default_factory=dict)
+    """Table, hash and mapping -> the night that first read these bytes in this way."""
 
     @classmethod
     def load(cls, path: Path) -> "Registry":
         """The saved registry, or an empty one."""
         registry = cls(path)
         if path.is_file():
-            content = read_json(path)
-            for row in content["files"]:
-                file_date = date.fromisoformat(row["file_date"]) if row["file_date"] else None
-                registry.files[row["table"], row["path"]] = SourceFile(
-                    row["table"], row["path"], row["sha256"], file_date, row["size"]
-                )
-            for row in content["taken"]:
-                registry.taken_on[row["table"], row["sha256"]] = date.fromisoformat(row["taken_on"])
+            try:
+                registry._read(read_json(path))
+            except (ValueError, KeyError, TypeError):
+                raise StateDamaged(
+                    f"{path}: this is not the record of what was delivered. Restore it from a backup; remove it only "
+                    "if every file that was ever delivered still lies in its folder."
+                ) from None
         return registry
+
+    def _read(self, content: dict[str, list[dict[str, str]]]) -> None:
+        for row in content["files"]:
+            file_date = date.fromisoformat(row["file_date"]) if row["file_date"] else None
+            self.see(SourceFile(row["table"], row["path"], row["sha256"], file_date))
+        for row in content["taken"]:
+            self.taken_on[row["table"], row["sha256"], row["mapping"]] = date.fromisoformat(row["taken_on"])
 
     def see(self, file: SourceFile) -> None:
         """Note that the file's path now holds these bytes."""
         self.files[file.table, file.path] = file
 
-    def visible(self, table: str, run_date: date) -> list[SourceFile]:
+    def visible(self, table: str, run_date: date, belongs: Callable[[str], bool]) -> list[SourceFile]:
         """The table's files that a night may read, ordered: dated on or before it, the same bytes only once.
 
-        Of several paths with the same bytes the one with the newest date stands for all.
+        `belongs` tells whether a path is one of the table's source as it is configured now. Of several paths with the
+        same bytes the one with the newest date stands for all.
         """
         by_hash: dict[str, SourceFile] = {}
         files = [
-            f for f in self.files.values() if f.table == table and (f.file_date is None or f.file_date <= run_date)
+            file
+            for file in self.files.values()
+            if file.table == table and (file.file_date is None or file.file_date <= run_date) and belongs(file.path)
         ]
         for file in sorted(files, key=lambda f: (f.file_date or date.min, f.path)):
             by_hash[file.sha256] = file
         return sorted(by_hash.values(), key=lambda f: (f.file_date or date.min, f.path))
 
-    def mark_taken(self, files: list[SourceFile], run_date: date) -> None:
-        """Remember the night that first took these bytes."""
-        for file in files:
-            self.taken_on.setdefault((file.table, file.sha256), run_date)
+    def take(self, file: SourceFile, mapping: str, run_date: date) -> bool:
+        """Remember that this night read these bytes in this way; True when no other night did before."""
+        return self.taken_on.setdefault((file.table, file.sha256, mapping), run_date) == run_date
 
-    def is_new(self, file: SourceFile, run_date: date) -> bool:
-        """True when no other night took these bytes before."""
-        return self.taken_on.get((file.table, file.sha256), run_date) == run_date
+    def earlier_mappings(self, file: SourceFile) -> list[str]:
+        """The ways in which nights that passed read these bytes, the newest first."""
+        found = [
+            (day, mapping)
+            for (table, sha256, mapping), day in self.taken_on.items()
+            if (table, sha256) == (file.table, file.sha256)
+        ]
+        return [mapping for _, mapping in sorted(found, reverse=True)]
 
     def save(self) -> None:
         """Write the registry, whole or not at all."""
@@ -72,13 +88,12 @@ class Registry:
                         "path": file.path,
                         "sha256": file.sha256,
                         "file_date": file.file_date.isoformat() if file.file_date else None,
-                        "size": file.size,
                     }
                     for _, file in sorted(self.files.items())
                 ],
                 "taken": [
-                    {"table": table, "sha256": sha256, "taken_on": taken_on.isoformat()}
-                    for (table, sha256), taken_on in sorted(self.taken_on.items())
+                    {"table": table, "sha256": sha256, "mapping": mapping, "taken_on": taken_on.isoformat()}
+                    for (table, sha256, mapping), taken_on in sorted(self.taken_on.items())
                 ],
             },
         )

@@ -3,7 +3,6 @@
 Lines that are no rows (wrong number of cells, broken JSON) go to the table `broken` with line and reason.
 """
 
-import json
 from pathlib import Path
 
 import duckdb
@@ -11,10 +10,9 @@ import duckdb
 from recsys.config import CsvDialect, TableSource
 from recsys.database import literal, quoted
 from recsys.errors import SourceRefused
-from recsys.ingest.text import check_header, plain_text
+from recsys.ingest.text import PlainText, check_header, plain_text
 
 BROKEN = "CREATE OR REPLACE TEMP TABLE broken (line BIGINT, reason VARCHAR, row_hash VARCHAR)"
-BROKEN_KINDS = {"MISSING COLUMNS": "too_few_cells", "TOO MANY COLUMNS": "too_many_cells"}
 MAX_LINE_BYTES = 1 << 20
 
 
@@ -31,7 +29,7 @@ def read_source(con: duckdb.DuckDBPyConnection, landed: Path, name: str, source:
             _read_csv(con, text.path, name, source.csv)
     elif source.format == "jsonl":
         with plain_text(landed, name, "utf-8", scratch) as text:
-            _read_jsonl(con, text.path, source.fields)
+            _read_jsonl(con, text, name, source.fields)
     else:
         _read_parquet(con, landed, name)
 
@@ -85,35 +83,52 @@ def _read_csv(con: duckdb.DuckDBPyConnection, path: Path, name: str, dialect: Cs
     columns_with_newlines = [
         f"coalesce({quoted(c)}, '')" for c, flag in zip(dialect.header, flags, strict=True) if flag
     ]
-    line = "1 + _record"
-    inner = " + ".join(f"length({c}) - length(replace({c}, chr(10), ''))" for c in columns_with_newlines)
-    if inner:
-        line += f" + coalesce(sum({inner}) OVER (ORDER BY _record ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)"
+    record = "1 + _record"
     if rejected:
-        line += " + (SELECT count(*) FROM shifted WHERE after_record <= _record)"
+        record += " + (SELECT count(*) FROM shifted WHERE after_record <= _record)"
+    inner = " + ".join(f"length({c}) - length(replace({c}, chr(10), ''))" for c in columns_with_newlines) or "0"
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE placed AS
+        WITH shifted AS (SELECT line - row_number() OVER (ORDER BY line) AS after_record FROM broken)
+        SELECT parsed.* EXCLUDE (_record), {record} AS _record, {inner} AS _newlines FROM parsed
+        """
+    )
+    before = "0"
+    if columns_with_newlines:
+        window = "ORDER BY _record ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+        before = f"coalesce(sum(_newlines) OVER ({window}), 0)"
+        con.execute(
+            "UPDATE broken SET line = line + (SELECT coalesce(sum(_newlines), 0) FROM placed WHERE _record < line)"
+        )
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE source AS
-        WITH shifted AS (SELECT line - row_number() OVER (ORDER BY line) AS after_record FROM broken)
-        SELECT parsed.* EXCLUDE (_record), cast({line} AS BIGINT) AS _line FROM parsed
+        SELECT * EXCLUDE (_record, _newlines), cast(_record + {before} AS BIGINT) AS _line FROM placed
         """
     )
+    con.execute("DROP TABLE placed")
     con.execute("DROP TABLE parsed")
 
 
-def _read_jsonl(con: duckdb.DuckDBPyConnection, path: Path, fields: dict[str, str]) -> None:
-    structure: dict[str, object] = {
-        name: [kind.removesuffix("[]")] if kind.endswith("[]") else kind for name, kind in fields.items()
-    }
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE lines AS
-        SELECT line, row_number() OVER () AS _line
-        FROM read_csv($path, auto_detect = false, header = false, columns = {'line': 'VARCHAR'}, delim = $unused,
-            quote = '', escape = '', max_line_size = 16777216)
-        """,
-        {"path": str(path), "unused": "\x1f"},
-    )
+def _read_jsonl(con: duckdb.DuckDBPyConnection, text: PlainText, name: str, fields: list[str]) -> None:
+    """Every field as text: lists and objects as JSON, null as NULL. Unknown fields are drift, as in a CSV header."""
+    try:
+        con.execute(
+            """
+            CREATE OR REPLACE TEMP TABLE lines AS
+            SELECT line, row_number() OVER () AS _line
+            FROM read_csv($path, auto_detect = false, header = false, columns = {'line': 'VARCHAR'}, delim = $unused,
+                quote = '', escape = '', max_line_size = 16777216)
+            """,
+            {"path": str(text.path), "unused": "\x1f"},
+        )
+    except duckdb.Error as error:
+        # the engine's own text quotes the raw line, which may hold personal data
+        raise SourceRefused(
+            f"{name}: the lines cannot be read ({type(error).__name__}): mixed line ends, control characters, or a "
+            "line of more than 16 MiB. Deliver it again as one JSON object per line."
+        ) from None
     con.execute(
         """
         INSERT INTO broken
@@ -121,18 +136,30 @@ def _read_jsonl(con: duckdb.DuckDBPyConnection, path: Path, fields: dict[str, st
         WHERE trim(line) <> '' AND NOT CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END
         """
     )
-    unpacked = ", ".join(f"fields.{quoted(name)} AS {quoted(name)}" for name in fields)
-    con.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE source AS
-        SELECT {unpacked}, _line
-        FROM (
-            SELECT json_transform(line, {literal(json.dumps(structure))}) AS fields, _line
-            FROM lines WHERE trim(line) <> '' AND _line NOT IN (SELECT line FROM broken)
+    last = "SELECT count(*) FROM broken WHERE line = (SELECT max(_line) FROM lines)"
+    cut_off = con.execute(last).fetchall()[0][0]
+    if cut_off and not text.ends_with_newline:
+        raise SourceRefused(f"{name}: the last line is no whole JSON object; the file is cut off. Deliver it again.")
+    con.execute("DELETE FROM lines WHERE coalesce(trim(line), '') = '' OR _line IN (SELECT line FROM broken)")
+    added = con.execute(
+        "SELECT DISTINCT unnest(json_keys(line)) AS field FROM lines EXCEPT SELECT unnest($fields) ORDER BY field",
+        {"fields": fields},
+    ).fetchall()
+    if added:
+        raise SourceRefused(
+            f"{name}: fields that the shop file does not name: {', '.join(field for (field,) in added[:30])}. "
+            "If the export changed on purpose, add them to fields and look at the column expressions."
         )
-        """
+    unpacked = ", ".join(
+        f"json_extract_string(line, {literal(_pointer(field))}) AS {quoted(field)}" for field in fields
     )
+    con.execute(f"CREATE OR REPLACE TEMP TABLE source AS SELECT {unpacked}, _line FROM lines")
     con.execute("DROP TABLE lines")
+
+
+def _pointer(field: str) -> str:
+    """A JSON pointer (RFC 6901) to a field of an object."""
+    return "/" + field.replace("~", "~0").replace("/", "~1")
 
 
 def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:

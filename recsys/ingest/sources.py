@@ -5,6 +5,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
 from glob import glob
 from pathlib import Path
 
@@ -23,7 +24,6 @@ class SourceFile:
     path: str
     sha256: str
     file_date: date | None
-    size: int
 
 
 def find(shop: Shop, table: str, source: TableSource) -> list[tuple[str, Path, date | None]]:
@@ -59,12 +59,34 @@ def _date_of(shop: Shop, table: str, source: TableSource, name: str) -> date | N
         return date.fromisoformat(match.group(1))
     except ValueError:
         raise ConfigError(
-            f"{shop.path}: tables.{table}.file_date: found {match.group(1)!r} in {name!r}, allowed: YYYY-MM-DD."
+            f"{shop.path}: tables.{table}.file_date: found {match.group(1)!r} in {name!r}, "
+            "allowed: a real date, YYYY-MM-DD."
         ) from None
 
 
-def take(path: Path, name: str, landing: Path) -> tuple[str, int]:
-    """Copy a file into `landing/<sha256>` unless it is there already; its hash and size.
+def belongs(shop: Shop, table: str, source: TableSource, name: str) -> bool:
+    """Whether a path, taken now or on an earlier night, is one of the table's source as it is configured now."""
+    if source.query is not None:
+        return name == query_name(table)
+    patterns = (os.path.relpath(shop.folder / pattern, shop.folder) for pattern in source.files)
+    return any(_matches(name.split("/"), pattern.split("/")) for pattern in patterns)
+
+
+def query_name(table: str) -> str:
+    """What stands for a path where a query brings the rows."""
+    return f"query:{table}"
+
+
+def _matches(parts: list[str], pattern: list[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return _matches(parts, pattern[1:]) or (bool(parts) and _matches(parts[1:], pattern))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
+
+
+def take(path: Path, name: str, landing: Path) -> str:
+    """Copy a file into `landing/<sha256>` unless it is there already; its hash.
 
     A sidecar `<file>.sha256`, when there is one, must agree. Raises SourceRefused when it does not, and Transient when
     the file changes while it is read.
@@ -102,4 +124,4 @@ def take(path: Path, name: str, landing: Path) -> tuple[str, int]:
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise Transient(f"{name}: changed while it was read; it is still being delivered. Try again later.")
-    return sha256, before.st_size
+    return sha256

@@ -7,8 +7,9 @@ at once, and the same files are judged again next time.
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,12 @@ from recsys.ingest.assemble import RawFile, assemble, write_quarantine, write_se
 from recsys.ingest.mapping import map_rows
 from recsys.ingest.registry import Registry
 from recsys.ingest.rows import read_source
-from recsys.ingest.sources import SourceFile, find, take
+from recsys.ingest.sources import SourceFile, belongs, find, query_name, take
 from recsys.night import Night
 
 log = logging.getLogger("recsys")
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the meaning of landed files changes, so that they are made anew."""
 
 
@@ -54,6 +55,14 @@ class Landed:
     def card(self) -> Path:
         return self.folder / f"{self.sha256}-{self.mapping}.json"
 
+    @property
+    def is_whole(self) -> bool:
+        """The card is written last, so where it can be read the rows are there."""
+        try:
+            return bool(read_json(self.card)) and self.good.is_file() and self.bad.is_file()
+        except (OSError, ValueError):
+            return False
+
 
 def run(night: Night) -> dict[str, int | str]:
     """Write `inputs.json` and `raw/` of the night; rows, files and bad rows per table.
@@ -64,6 +73,8 @@ def run(night: Night) -> dict[str, int | str]:
     """
     private_folder(night.raw)
     shop = night.shop
+    for leftover in (shop.root / "landing").glob(".*"):  # of a process that died; one stage at a time is here
+        leftover.unlink()
     if _is_published(night) and night.inputs.is_file():
         inputs = read_json(night.inputs)
         log.info("ingest: %s is published; reading the inputs it had", night.run_date)
@@ -107,7 +118,7 @@ def _take_all(night: Night, registry: Registry) -> dict[str, Any]:
         except SourceRefused as refusal:
             refusals.append(str(refusal))
             continue
-        files = registry.visible(table, night.run_date)
+        files = registry.visible(table, night.run_date, partial(belongs, night.shop, table, source))
         if source.delivery == "full" and files:
             newest = max(file.file_date or date.min for file in files)
             files = [file for file in files if (file.file_date or date.min) == newest]
@@ -119,12 +130,11 @@ def _take_all(night: Night, registry: Registry) -> dict[str, Any]:
         with connect(folders=[night.shop.root / "landing", folder]) as con:
             for position, file in enumerate(files, start=1):
                 try:
-                    entries.append(_land(con, night, table, source, file, registry.is_new(file, night.run_date)))
+                    entries.append(_land(con, night, source, file, registry))
                 except SourceRefused as refusal:
                     refusals.append(str(refusal))
                 if position % 100 == 0:
                     log.info("ingest: %s: %d of %d files", table, position, len(files))
-        registry.mark_taken(files, night.run_date)
         tables[table] = {"present": bool(files), "rows": sum(entry["rows"] for entry in entries), "files": entries}
     if refusals:
         raise SourceRefused(
@@ -141,48 +151,81 @@ def _see_deliveries(night: Night, table: str, source: TableSource, registry: Reg
         target = landing / f".{table}.query.parquet"
         try:
             query.fetch(night.shop, table, source, night.end, target)
-            sha256, size = sha256_of(target), target.stat().st_size
+            sha256 = sha256_of(target)
             target.replace(landing / sha256)
         finally:
             target.unlink(missing_ok=True)
-        registry.see(SourceFile(table, f"query:{table}", sha256, night.run_date, size))
+        registry.see(SourceFile(table, query_name(table), sha256, night.run_date))
         return
     for name, path, file_date in find(night.shop, table, source):
         if file_date is not None and file_date > night.run_date:
             continue
-        sha256, size = take(path, name, landing)
-        registry.see(SourceFile(table, name, sha256, file_date, size))
+        registry.see(SourceFile(table, name, take(path, name, landing), file_date))
 
 
 def _land(
-    con: duckdb.DuckDBPyConnection, night: Night, table: str, source: TableSource, file: SourceFile, is_new: bool
+    con: duckdb.DuckDBPyConnection, night: Night, source: TableSource, file: SourceFile, registry: Registry
 ) -> dict[str, Any]:
-    """The file's entry for inputs.json; maps its rows first unless that was done before."""
-    mapping = mapping_hash(table, source)
-    landed = Landed(night.shop.root / "landed" / table, file.sha256, mapping)
-    if not landed.card.is_file():
-        landing = night.shop.root / "landing"
-        shape = source.model_copy(update={"format": "parquet"}) if source.query is not None else source
-        read_source(con, landing / file.sha256, file.path, shape, landing)
-        map_rows(con, CONTRACTS[table], source, file.path, landed.good, landed.bad, landed.card)
-    card = read_json(landed.card)
+    """The file's entry for inputs.json; maps its rows first unless that was done before.
+
+    Bytes that an earlier night took and that the shop file of today no longer fits (the export has changed since)
+    keep the rows they had then.
+    """
+    landed = Landed(night.shop.root / "landed" / file.table, file.sha256, mapping_hash(file.table, source))
+    if not landed.is_whole:
+        try:
+            _map(con, night, source, file, landed)
+        except SourceRefused:
+            known = [replace(landed, mapping=mapping) for mapping in registry.earlier_mappings(file)]
+            before = next((one for one in known if one.is_whole), None)
+            if before is None:
+                raise
+            log.warning("ingest: %s does not fit the shop file any more; its rows stay as they were read", file.path)
+            landed = before
     return {
         "file": file.path,
         "sha256": file.sha256,
-        "mapping": mapping,
+        "mapping": landed.mapping,
         "file_date": file.file_date.isoformat() if file.file_date else None,
-        "is_new": is_new,
-        **card,
+        "is_new": registry.take(file, landed.mapping, night.run_date),
+        **read_json(landed.card),
     }
 
 
+def _map(con: duckdb.DuckDBPyConnection, night: Night, source: TableSource, file: SourceFile, landed: Landed) -> None:
+    landing = night.shop.root / "landing"
+    delivered = landing / file.sha256
+    if not delivered.is_file() or sha256_of(delivered) != file.sha256:
+        delivered.unlink(missing_ok=True)
+        raise SourceRefused(f"{file.path}: our copy of its bytes is damaged or gone. Deliver the file again.")
+    shape = source.model_copy(update={"format": "parquet"}) if source.query is not None else source
+    read_source(con, delivered, file.path, shape, landing)
+    map_rows(con, CONTRACTS[file.table], source, file.path, landed.good, landed.bad, landed.card)
+
+
+def _restore(night: Night, table: str, entry: dict[str, Any], landed: Landed) -> None:
+    """Map bytes again for a night that keeps its inputs. Raises SourceRefused where the rows cannot be the same."""
+    source = night.shop.source(table) if table in night.shop.tables else None
+    if source is None or mapping_hash(table, source) != landed.mapping:
+        raise SourceRefused(
+            f"{entry['file']}: its rows are gone from landed/, and the shop file would read it otherwise today; the "
+            f"night of {night.run_date} cannot be run again from the inputs it had."
+        )
+    file_date = date.fromisoformat(entry["file_date"]) if entry["file_date"] else None
+    with connect(folders=[night.shop.root / "landing", private_folder(landed.folder)]) as con:
+        _map(con, night, source, SourceFile(table, entry["file"], landed.sha256, file_date), landed)
+
+
 def _judge(night: Night, inputs: dict[str, Any]) -> None:
-    """Raise TooManyBadRows when the files that are new tonight hold more bad rows than the shop file allows."""
+    """Raise TooManyBadRows when the files that are new tonight hold more bad rows than the shop file allows.
+
+    Of the permission tables every file is judged every night.
+    """
     faults = []
     for table, entry in inputs["tables"].items():
         if not entry["present"]:
             continue
-        new = [file for file in entry["files"] if file["is_new"]]
+        new = [file for file in entry["files"] if file["is_new"] or not CONTRACTS[table].tolerates_bad_rows]
         bad, total = sum(f["bad_rows"] for f in new), sum(f["rows"] + f["bad_rows"] for f in new)
         source = night.shop.tables[table]
         default = night.shop.ingest.max_bad_share if CONTRACTS[table].tolerates_bad_rows else 0.0
@@ -225,12 +268,8 @@ def _write_raw(night: Night, inputs: dict[str, Any]) -> dict[str, int | str]:
         files = []
         for file in entry["files"]:
             landed = Landed(night.shop.root / "landed" / table, file["sha256"], file["mapping"])
-            for path in (landed.good, landed.bad):
-                if not path.is_file():
-                    raise SourceRefused(
-                        f"{file['file']}: its landed rows ({path.name}) are gone; the night of {night.run_date} "
-                        "cannot be run again from the inputs it had."
-                    )
+            if not landed.is_whole:
+                _restore(night, table, file, landed)
             files.append(RawFile(landed.good, landed.bad, file["file"], file["file_date"] or "", file["sha256"]))
         counts[table] = assemble(night, CONTRACTS[table], files)
         quarantined += [file for file, facts in zip(files, entry["files"], strict=True) if facts["bad_rows"]]
