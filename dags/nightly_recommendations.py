@@ -12,6 +12,7 @@ lines of the red task's log say why, and so does the audience page, which is wri
 | publish | the analysts' database could not be swapped | free space or mend the file it names, clear publish |
 """
 
+import os
 from datetime import timedelta
 
 import pendulum
@@ -28,7 +29,10 @@ WRITES = {
 
 
 @dag(
-    schedule=CronDataIntervalTimetable("0 3 * * *", timezone="UTC"),
+    # a run is for the day that its interval begins on, and starts when that day has ended in the brand's time zone
+    schedule=CronDataIntervalTimetable(
+        os.environ.get("RECSYS_SCHEDULE", "0 3 * * *"), timezone=os.environ.get("RECSYS_SCHEDULE_ZONE", "UTC")
+    ),
     start_date=pendulum.datetime(2000, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -72,7 +73,8 @@ def run_stage(stage: str, run_date: str, channel: str | None = None) -> dict[str
 def final_unless_transient() -> Iterator[None]:
     """Only what may be different in a minute is retried: Transient and errors of the operating system.
 
-    Everything else fails the task for good, its message last in the log.
+    Everything else fails the task for good, its message last in the log. Of an error that is not ours only the kind
+    and the place are told: an engine's text may quote a customer's row.
     """
     from recsys.errors import RecsysError, Transient
 
@@ -85,7 +87,8 @@ def final_unless_transient() -> Iterator[None]:
     except OSError as error:
         if error.errno in PERMANENT:
             message = f"{os.strerror(error.errno or 0)}: make room or give permission, then clear the task"
-            raise AirflowFailException(message) from error
+            raise AirflowFailException(message) from None
         raise
-    except Exception as error:
-        raise AirflowFailException(f"{type(error).__name__}: a fault in the program, see the traceback") from error
+    except Exception as error:  # noqa: BLE001 (told by kind and place, then raised again)
+        places = "".join(traceback.format_tb(error.__traceback__))
+        raise AirflowFailException(f"{type(error).__name__}: a fault in the program, at\n{places}") from None

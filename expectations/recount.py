@@ -119,8 +119,8 @@ def normalised_email(column: str) -> pl.Expr:
 
 
 def normalised_phone(column: str) -> pl.Expr:
-    """A phone number in the form in which two are compared: no blanks, brackets, dots or dashes; null when empty."""
-    text = pl.col(column).str.replace_all(PHONE_NOISE, "")
+    """A phone number in the form in which two are compared: digits and a + for a leading 00; null when empty."""
+    text = pl.col(column).str.replace_all(PHONE_NOISE, "").str.replace("^00", "+")
     return pl.when(text != "").then(text).alias(column)
 
 

@@ -50,6 +50,7 @@ class Validator:
 
     def __init__(self) -> None:
         os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+        logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # before the import, which talks already
         import great_expectations
         from great_expectations.data_context.types.base import (
             DataContextConfig,
@@ -57,7 +58,6 @@ class Validator:
             ProgressBarsConfig,
         )
 
-        logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
         self._library = great_expectations
         settings = DataContextConfig(
             store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),

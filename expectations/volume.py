@@ -28,25 +28,29 @@ def check(evidence: Evidence) -> list[Check]:
 
 
 def compared(suite: str, recipients: int, history: list[int], night: Night) -> list[Check]:
-    """The checks for one audience. A median of 0 gives nothing to compare with; then the shop's bounds hold."""
-    gate, checks = night.shop.gate, []
+    """The three checks for one audience, always all of them: how many checks a night passed does not depend on others.
+
+    A median of 0 gives nothing to compare with; then the shop's bounds hold, as in the first nights.
+    """
+    gate = night.shop.gate
     median = statistics.median(history) if len(history) >= FEWEST_FOR_A_MEDIAN else 0
+    within, allowed = True, f"not judged: {len(history)} earlier nights to compare with"
     if len(history) < NIGHTS or not median:
-        checks.append(
-            critical(
-                suite,
-                "recipients_within_bounds",
-                passed=gate.min_recipients <= recipients <= gate.max_recipients,
-                detail=f"{recipients:,} recipients, allowed {gate.min_recipients:,} to {gate.max_recipients:,} "
-                f"(gate.min_recipients, gate.max_recipients)",
-            )
+        within = gate.min_recipients <= recipients <= gate.max_recipients
+        allowed = (
+            f"{recipients:,} recipients, allowed {gate.min_recipients:,} to {gate.max_recipients:,} "
+            f"(gate.min_recipients, gate.max_recipients)"
         )
-    if median:
-        detail = f"{recipients:,} recipients, median of the last {len(history)} published nights {median:,g}"
-        for finding, name, (low, high) in ((critical, "far", CRITICAL), (warning, "somewhat", WARNING)):
-            passed = low * median <= recipients <= high * median
-            limits = f"{detail}, allowed {low:g} to {high:g} times that"
-            checks.append(finding(suite, f"recipients_not_{name}_off_the_median", passed=passed, detail=limits))
+    checks = [critical(suite, "recipients_within_bounds", passed=within, detail=allowed)]
+    for finding, name, (low, high) in ((critical, "far", CRITICAL), (warning, "somewhat", WARNING)):
+        near, limits = True, f"not judged: {len(history)} earlier nights, {FEWEST_FOR_A_MEDIAN} are needed"
+        if median:
+            near = low * median <= recipients <= high * median
+            limits = (
+                f"{recipients:,} recipients, median of the last {len(history)} published nights {median:,g}, "
+                f"allowed {low:g} to {high:g} times that"
+            )
+        checks.append(finding(suite, f"recipients_not_{name}_off_the_median", passed=near, detail=limits))
     return checks
 
 

@@ -62,6 +62,14 @@ def replace_file(path: Path, write: Callable[[Path], object], *, durable: bool =
         aside.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what processes that died left of `replace_file` below a folder. Files of living processes stay."""
+    for aside in folder.rglob(".*.tmp"):
+        owner = aside.suffixes[-2].removeprefix(".") if len(aside.suffixes) > 1 else ""
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            aside.unlink(missing_ok=True)
+
+
 def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
     """Write JSON with sorted keys and a final newline: the same content is always the same bytes."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

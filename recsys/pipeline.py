@@ -15,7 +15,7 @@ from time import perf_counter
 
 from recsys.config import load_shop
 from recsys.errors import ConfigError, RecsysError
-from recsys.files import private_folder, write_json
+from recsys.files import private_folder, sweep, write_json
 from recsys.lock import exclusive
 from recsys.night import Night
 from recsys.process import die_with_parent
@@ -78,6 +78,7 @@ def record(night: Night, stage: str, work: Callable[[Night], Counts]) -> Counts:
     try:
         with exclusive(night.shop.root):
             if stage == "ingest":
+                sweep(night.shop.root)
                 for earlier in night.stages.glob("*.json"):
                     earlier.unlink()
             if stage in BEFORE_THE_GATE:

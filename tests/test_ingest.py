@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import os
 import shutil
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from recsys.files import sha256_of
 from recsys.ingest import stage
 from recsys.ingest.sources import take
 from recsys.night import Night
+from recsys.pipeline import record
 
 HEADER = "order_id,customer_id,visitor_id,product_id,quantity,unit_price,ordered_at"
 LINE = "o{n},ann,,green,1,9.90,2026-03-0{day} 10:00:00"
@@ -357,6 +359,22 @@ def test_a_damaged_copy_is_noticed_and_taken_anew(shop: Shop, night: Night) -> N
         stage.run(night)
     stage.run(night)
     assert raw(night).equals(expected)
+
+
+def test_leftovers_of_processes_that_died_are_swept_away(shop: Shop, night: Night) -> None:
+    """A torn landed file is made again too: its card knows how long it must be."""
+    record(night, "ingest", stage.run)
+    expected = raw(night)
+    torn = next((shop.root / "landed" / "order_lines").glob("*[0-9a-f].parquet"))
+    torn.write_bytes(torn.read_bytes()[:100])
+    dead, alive = 2**22 + 1, os.getpid()
+    for owner in (dead, alive):
+        (torn.parent / f".other.parquet.{owner}.tmp").touch()
+    (shop.root / "landing" / ".unpacked.txt").touch()
+    record(night, "ingest", stage.run)
+    assert raw(night).equals(expected)
+    left = {path.name for path in shop.root.rglob(".*")}
+    assert left == {f".other.parquet.{alive}.tmp"}
 
 
 def test_lost_rows_of_a_published_night_are_read_again_from_its_bytes(shop: Shop, night: Night) -> None:

@@ -3,9 +3,12 @@
     nullif(lower(regexp_replace({{ column }}, '^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$', '', 'g')), '')
 {%- endmacro %}
 
-{# Phone numbers are compared without white space, dashes, parentheses, dots and slashes. Null when nothing is left. #}
+{#
+  Phone numbers are compared without white space, dashes, parentheses, dots and slashes, and with + for a leading 00.
+  Null when nothing is left.
+#}
 {% macro normalised_phone(column) -%}
-    nullif(regexp_replace({{ column }}, '[\p{Z}\p{C}()./-]+', '', 'g'), '')
+    nullif(regexp_replace(regexp_replace({{ column }}, '[\p{Z}\p{C}()./-]+', '', 'g'), '^00', '+'), '')
 {%- endmacro %}
 
 {#

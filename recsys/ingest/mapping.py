@@ -65,7 +65,9 @@ def map_rows(
         "SELECT count(*) + (SELECT count(*) FROM broken), "
         "(SELECT count(DISTINCT line) FROM faults) + (SELECT count(*) FROM broken) FROM typed"
     ).fetchall()[0]
-    write_json(card, {"rows": rows - bad_rows, "bad_rows": bad_rows, "skipped_rows": skipped}, durable=False)
+    sizes = [good.stat().st_size, bad.stat().st_size]
+    counts = {"rows": rows - bad_rows, "bad_rows": bad_rows, "skipped_rows": skipped}
+    write_json(card, {"counts": counts, "bytes": sizes}, durable=False)
 
 
 def _apply_skips(con: duckdb.DuckDBPyConnection, source: TableSource) -> dict[str, int]:
@@ -247,7 +249,8 @@ def _refuse_changing(con: duckdb.DuckDBPyConnection, source: TableSource) -> Non
         ).fetchall()
     } | {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
     for name, expression in [*source.skip.items(), *source.columns.items()]:
-        used = sorted(changing & _names_in(con, expression, "function_name"))
+        words = _names_in(con, expression, "column_names") - {column.lower() for column in _columns(con)}
+        used = sorted(changing & (_names_in(con, expression, "function_name") | words))
         if used:
             raise duckdb.BinderException(f"{name} uses {used[0]}(), whose value changes from run to run")
 

@@ -57,10 +57,10 @@ class Landed:
 
     @property
     def is_whole(self) -> bool:
-        """The card is written last, so where it can be read the rows are there."""
+        """The card is written last and knows how long the other two are."""
         try:
-            return bool(read_json(self.card)) and self.good.is_file() and self.bad.is_file()
-        except (OSError, ValueError):
+            return list(read_json(self.card)["bytes"]) == [self.good.stat().st_size, self.bad.stat().st_size]
+        except (OSError, ValueError, KeyError, TypeError):
             return False
 
 
@@ -188,7 +188,7 @@ def _land(
         "mapping": landed.mapping,
         "file_date": file.file_date.isoformat() if file.file_date else None,
         "is_new": registry.take(file, landed.mapping, night.run_date),
-        **read_json(landed.card),
+        **read_json(landed.card)["counts"],
     }
 
 
