@@ -22,8 +22,10 @@ from recsys.channels import render
 from recsys.contracts import CONTRACTS
 from recsys.errors import ConfigError, NotKnown
 from recsys.files import sha256_of
+from recsys.manifest import PublishedFile
 from recsys.night import Night
 from recsys.tables import write_parquet
+from recsys.why.delivery import products_in
 from recsys.why.permission import SUPPRESSION_WORDS
 from recsys.why.story import Story, night_asked, tell
 
@@ -120,7 +122,7 @@ def test_an_unknown_customer_is_said_to_be_unknown_without_repeating_the_id(temp
 
 
 def test_the_newest_folder_is_the_night_unless_a_date_is_given(green: Night) -> None:
-    for name in ("2026-03-30", "2026-04-02", "notes"):
+    for name in ("2026-03-30", "2026-04-02", "20260501", "notes"):
         (green.folder.parent / name).mkdir()
     assert night_asked(green.shop.path).run_date == date(2026, 4, 2)
     assert night_asked(green.shop.path, toy.RUN_DATE).run_date == toy.RUN_DATE
@@ -392,6 +394,34 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_told(green: Night, broken: 
     assert not story.holds
     assert part(story, title) == ["Not known: it cannot be read; see the end."]
     assert any(f"“{title}” cannot be read" in line for line in part(story, "To be looked into"))
+
+
+def test_customers_that_cannot_be_read_are_no_unknown_customers(green: Night) -> None:
+    (green.raw / "customers.parquet").write_bytes(b"broken")
+    with pytest.raises(NotKnown, match=r"customers\.parquet cannot be read \(InvalidInputException\)"):
+        tell(green, "ann")
+
+
+@pytest.mark.parametrize(
+    ("body", "customer", "products"),
+    [
+        ('"ann","saw",""\n', "ann", ["saw"]),
+        ('"ann","saw","a, b"\n', "ann", ["saw", "a, b"]),
+        ('"ann","",""\n', "ann", []),
+        ('"annabel","saw","saw"\n"x","ann","ann"\n', "ann", None),
+        ('"an""n","saw",""\n', 'an"n', ["saw"]),
+        ('"007","saw","1.50"\n', "007", ["saw", "1.50"]),
+        ("", "ann", None),
+    ],
+)
+def test_the_row_of_a_published_file_is_found_by_exactly_its_id(
+    tmp_path: Path, body: str, customer: str, products: list[str] | None
+) -> None:
+    path = tmp_path / "file.csv"
+    columns = ("customer_id", "rec_1_id", "rec_2_id")
+    path.write_text(",".join(f'"{column}"' for column in columns) + "\n" + body)
+    file = PublishedFile(file=path.name, rows=1, bytes=1, sha256="", columns=columns)
+    assert products_in(path, file, customer) == products
 
 
 def test_a_channel_that_the_night_did_not_have_is_said(green: Night) -> None:

@@ -132,7 +132,10 @@ def _require_known(con: duckdb.DuckDBPyConnection, facts: Facts, customer: str) 
             f"the night of {night.run_date} knows no customers yet: it has taken nothing in. {' '.join(facts.reasons)}"
         )
     query = "SELECT count(*), count(*) FILTER (customer_id = $customer) FROM read_parquet($customers)"
-    everybody, found = small_frame(con, query, {"customer": customer, "customers": str(customers)}).row(0)
+    try:
+        everybody, found = small_frame(con, query, {"customer": customer, "customers": str(customers)}).row(0)
+    except duckdb.Error as error:
+        raise NotKnown(f"{customers} cannot be read ({type(error).__name__}). Run ingest again.") from None
     if not found:
         raise NotKnown(
             f"this customer is not among the {everybody:,} whom the night of {night.run_date} knows. Ids are compared "
@@ -150,9 +153,10 @@ def _channels(night: Night, channel: str | None) -> tuple[Channel, ...]:
 
 def _day(name: str) -> date | None:
     try:
-        return date.fromisoformat(name)
+        day = date.fromisoformat(name)
     except ValueError:
         return None
+    return day if day.isoformat() == name else None
 
 
 def _printable(line: str) -> str:
