@@ -26,10 +26,11 @@ from recsys.manifest import PublishedFile
 from recsys.night import Night
 from recsys.tables import write_parquet
 from recsys.why.delivery import products_in
-from recsys.why.permission import SUPPRESSION_WORDS
+from recsys.why.permission import NORMAL_FORMS, SUPPRESSION_WORDS
 from recsys.why.story import Story, night_asked, tell
 
-GOLDEN = Path(__file__).parent / "golden"
+REPOSITORY = Path(__file__).resolve().parents[1]
+GOLDEN = REPOSITORY / "tests" / "golden"
 GREEN = Check(suite="permissions", check="nobody is mailed who said no", severity="critical", passed=True)
 RED = GREEN.model_copy(update={"passed": False, "detail": "1 of 2"})
 
@@ -333,6 +334,13 @@ def test_the_story_of_permission_agrees_with_what_dbt_decided(hard_night: Built)
         if reason != "suppressed":
             assert ("E-mail: they agreed" not in text) == (reason == "no_consent"), customer
             assert ("which is over" in text) == (reason == "consent_expired"), customer
+
+
+def test_addresses_are_compared_as_dbt_compares_them() -> None:
+    macros = (REPOSITORY / "dbt_project" / "macros" / "addresses.sql").read_text(encoding="utf-8")
+    for name, normal_form in NORMAL_FORMS.items():
+        body = macros.split(f"macro {name}(column) -%}}")[1].split("{%- endmacro")[0]
+        assert body.strip().replace("{{ column }}", "text") == normal_form
 
 
 def test_a_shared_address_is_told_without_saying_whose_it_is(hard_night: Built) -> None:

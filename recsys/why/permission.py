@@ -30,24 +30,21 @@ _CONSENT = """
     LIMIT 1
 """
 
-# Addresses are compared as in the macros normalised_email and normalised_phone of the dbt project.
-_SUPPRESSIONS = r"""
+NORMAL_FORMS = {
+    "normalised_email": r"nullif(lower(regexp_replace(text, '^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$', '', 'g')), '')",
+    "normalised_phone": r"nullif(regexp_replace(text, '[\p{Z}\p{C}()./-]+', '', 'g'), '')",
+}
+"""How addresses are compared: as by the macros of these names in the dbt project."""
+
+_SUPPRESSIONS = """
     WITH customer AS (
-        SELECT customer_id,
-            nullif(lower(regexp_replace(email, '^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$', '', 'g')), '') AS email,
-            nullif(regexp_replace(phone, '[\p{Z}\p{C}()./-]+', '', 'g'), '') AS phone
+        SELECT customer_id, normalised_email(email) AS email, normalised_phone(phone) AS phone
         FROM read_parquet($customers) WHERE customer_id = $customer
     ), matched AS (
         SELECT said.channel, said.reason, said.occurred_at,
             coalesce(said.customer_id = customer.customer_id, false) AS by_id,
-            coalesce(
-                nullif(lower(regexp_replace(said.email, '^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$', '', 'g')), '')
-                = customer.email,
-                false
-            ) AS by_email,
-            coalesce(
-                nullif(regexp_replace(said.phone, '[\p{Z}\p{C}()./-]+', '', 'g'), '') = customer.phone, false
-            ) AS by_phone
+            coalesce(normalised_email(said.email) = customer.email, false) AS by_email,
+            coalesce(normalised_phone(said.phone) = customer.phone, false) AS by_phone
         FROM read_parquet($suppressions) AS said CROSS JOIN customer
     )
     SELECT channel, reason, occurred_at, bool_or(by_id) AS by_id, bool_or(by_email) AS by_email,
@@ -65,6 +62,8 @@ def tell_permission(
 
     Addresses are compared and never shown.
     """
+    for name, normal_form in NORMAL_FORMS.items():
+        con.execute(f"CREATE OR REPLACE TEMP MACRO {name}(text) AS {normal_form}")
     suppressions = small_frame(
         con,
         _SUPPRESSIONS,
