@@ -129,6 +129,23 @@ def summary(shop_file: ShopFile, run_date: RunDate) -> None:
     raise typer.Exit(0 if _show(shop_file, run_date) else 1)
 
 
+@app.command()
+def why(
+    shop_file: ShopFile,
+    customer: Annotated[str, typer.Argument(help="The customer's id, exactly as in the shop's own data")],
+    run_date: Annotated[
+        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Which night; the newest unless given")
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="Only this channel of the shop file")] = None,
+) -> None:
+    """Tell why one customer did or did not get something: permission, history, rules, list, decision, file."""
+    from recsys.why.story import night_asked, tell
+
+    story = tell(night_asked(shop_file, run_date.date() if run_date else None), customer, channel)
+    typer.echo("\n".join(story.lines))
+    raise typer.Exit(0 if story.holds else 1)
+
+
 def _show(shop_file: Path, run_date: datetime) -> bool:
     from recsys.report.summary import show
 

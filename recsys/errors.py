@@ -16,6 +16,10 @@ class ConfigError(RecsysError):
     """The shop file is wrong: names the field, the value and what is allowed."""
 
 
+class NotKnown(RecsysError):
+    """Somebody asked about a night or a customer that is not there: says what is."""
+
+
 class SourceRefused(RecsysError):
     """A delivered file or a query result breaks its contract as a whole; nothing of it was loaded."""
 

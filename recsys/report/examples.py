@@ -115,14 +115,14 @@ def choose_examples(night: Night) -> tuple[Example, ...]:
             customer_id=customer,
             part=part,
             decisions=tuple(row[1:] for row in decisions if row[0] == customer),
-            history=tuple(Past(row[1], _what(*row[2:7]), row[7]) for row in history if row[0] == customer),
+            history=tuple(Past(row[1], deeds(*row[2:7]), row[7]) for row in history if row[0] == customer),
             items=tuple(Item(*row[1:]) for row in recommended if row[0] == customer),
         )
         for customer, part in parts
     )
 
 
-def _what(quantity: int, orders: int, carts: int, wishlists: int, views: int) -> str:
+def deeds(quantity: int, orders: int, carts: int, wishlists: int, views: int) -> str:
     """What a customer did with a product, in words, the strongest first."""
     said: list[Any] = [
         quantity > 0 and ("bought" if quantity == 1 else f"bought {quantity:,}"),

@@ -53,7 +53,7 @@ def _show_faults(console: Console, facts: Facts, missing: list[Path]) -> None:
         lines.append(f"not done: {', '.join(facts.missing)}")
     elif facts.not_published:
         lines.append(f"not exported: {', '.join(facts.not_published)}")
-    lines += [f"not made: {escape(_shown(path))}" for path in missing]
+    lines += [f"not made: {escape(shown(path))}" for path in missing]
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
 
@@ -113,10 +113,10 @@ def _show_paths(console: Console, facts: Facts) -> None:
     )
     for name, path in named:
         if path.is_file():
-            console.print(f"{name:<18} {escape(_shown(path))}", soft_wrap=True, highlight=False)
+            console.print(f"{name:<18} {escape(shown(path))}", soft_wrap=True, highlight=False)
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """The path relative to the working folder when it lies below it, and whole otherwise."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,0 +1,1 @@
+"""The story of one customer on one night, in sentences: permission, history, rules, list, decision, file."""
