@@ -32,7 +32,9 @@ _CONSENT = """
 
 NORMAL_FORMS = {
     "normalised_email": r"nullif(lower(regexp_replace(text, '^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$', '', 'g')), '')",
-    "normalised_phone": r"nullif(regexp_replace(text, '[\p{Z}\p{C}()./-]+', '', 'g'), '')",
+    "normalised_phone": (
+        r"nullif(regexp_replace(regexp_replace(text, '[\p{Z}\p{C}()./-]+', '', 'g'), '^00', '+'), '')"
+    ),
 }
 """How addresses are compared: as by the macros of these names in the dbt project."""
 
