@@ -156,7 +156,9 @@ def test_a_night_that_failed_runs_again_to_the_same_bytes(hard_night: Built) -> 
     customers = night.raw / "customers.parquet"
     sound = pl.read_parquet(customers)
     write_parquet(sound.with_columns(birth_year=pl.lit("canary@example.com")), customers)
-    with pytest.raises(FeaturesFailed, match=r"model\.recsys\.dim_customers: Conversion Error in the data") as caught:
+    with pytest.raises(
+        FeaturesFailed, match=r"model\.recsys\.int_customers__permitted: Conversion Error in the data"
+    ) as caught:
         features.run(night)
     assert "canary" not in str(caught.value)
     assert not list((night.shop.root / "dbt" / "logs").iterdir())

@@ -35,7 +35,11 @@ MARTS: tuple[Mart, ...] = (
         "dim_customers",
         "One row per known customer.",
         ("customer_id",),
-        _OF_CUSTOMERS | {"visitors": "Visitor ids that were resolved to this customer"},
+        _OF_CUSTOMERS
+        | {
+            "visitors": "Visitor ids that were resolved to this customer",
+            "is_minor": "May be younger than the shop writes to; nothing they do is used",
+        },
     ),
     Mart(
         "core",
@@ -123,8 +127,10 @@ MARTS: tuple[Mart, ...] = (
         _CUSTOMER
         | {
             "contact_channel": "email, sms, push, post or ads",
-            "reason": "suppressed, no_consent, consent_expired, invalid_address; null when they may be contacted",
+            "reason": "suppressed, no_consent, consent_expired, paused, minor, invalid_address; "
+            "null when they may be contacted",
             "is_contactable": "May be contacted over this channel",
+            "is_objected_by_another": "Another customer with the same address refused there",
             "consent_valid_until": "When the consent ends by itself (UTC); null means never, or no consent",
         },
     ),

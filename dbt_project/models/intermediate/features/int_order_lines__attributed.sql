@@ -10,6 +10,12 @@ ids as (
 
 ),
 
+minors as (
+
+    select customer_id from {{ ref('int_customers__permitted') }} where is_minor
+
+),
+
 final as (
 
     select
@@ -22,6 +28,7 @@ final as (
         order_lines.ordered_at
     from order_lines
     left join ids on coalesce(order_lines.customer_id, order_lines.visitor_id) = ids.id
+    where not exists (select 1 from minors where minors.customer_id = ids.customer_id)
 
 )
 

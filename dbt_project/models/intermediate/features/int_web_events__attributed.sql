@@ -10,6 +10,12 @@ ids as (
 
 ),
 
+minors as (
+
+    select customer_id from {{ ref('int_customers__permitted') }} where is_minor
+
+),
+
 final as (
 
     select
@@ -19,6 +25,7 @@ final as (
         web_events.occurred_at
     from web_events
     inner join ids on coalesce(web_events.customer_id, web_events.visitor_id) = ids.id
+    where not exists (select 1 from minors where minors.customer_id = ids.customer_id)
 
 )
 
