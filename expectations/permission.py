@@ -1,7 +1,7 @@
 """What customers allow, straight from raw/, for the re-count: it shares no SQL with the dbt project."""
 
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 
 import polars as pl
 
@@ -21,7 +21,8 @@ class Permissions:
     """What customers said and what is known against them, up to the night's end.
 
     `customers`: customer_id, email, phone, both normalised. `consents`: marketing statements. `suppressions`:
-    statements with normalised email and phone. `paused`, `minors`: customer_id.
+    statements with normalised email and phone. `paused`, `minors`, `personalised` (whose behaviour may be used):
+    customer_id.
     """
 
     customers: pl.DataFrame
@@ -29,6 +30,7 @@ class Permissions:
     suppressions: pl.DataFrame
     paused: pl.DataFrame = field(default_factory=NOBODY.clone)
     minors: pl.DataFrame = field(default_factory=NOBODY.clone)
+    personalised: pl.DataFrame = field(default_factory=NOBODY.clone)
 
 
 def gather(night: Night) -> Permissions:
@@ -36,13 +38,15 @@ def gather(night: Night) -> Permissions:
     addresses = (normalised_email("email"), normalised_phone("phone"))
     until = pl.col("occurred_at") < night.end
     people = pl.read_parquet(night.raw / "customers.parquet", columns=["customer_id", "email", "phone", "birth_year"])
-    return Permissions(
+    consents = pl.scan_parquet(night.raw / "consents.parquet").filter(until).collect()
+    said = Permissions(
         people.select("customer_id", *addresses),
-        pl.scan_parquet(night.raw / "consents.parquet").filter(until, pl.col("purpose") == "marketing").collect(),
+        consents.filter(pl.col("purpose") == "marketing"),
         pl.scan_parquet(night.raw / "suppressions.parquet").filter(until).with_columns(addresses).collect(),
         paused(pl.read_parquet(night.raw / "preferences.parquet").filter(until), night.run_date),
         minors(people, night.shop.permission.min_age, night.run_date),
     )
+    return replace(said, personalised=personalised(said, consents, night.end))
 
 
 def newest_statements(consents: pl.DataFrame, contact_channel: str) -> pl.DataFrame:
@@ -86,6 +90,36 @@ def minors(people: pl.DataFrame, min_age: int, run_date: date) -> pl.DataFrame:
     """Customers who reach the age after the night's date if they were born on the last day of their year."""
     latest = run_date.year if (run_date.month, run_date.day) == (12, 31) else run_date.year - 1
     return people.filter(pl.col("birth_year") + min_age > latest).select("customer_id")
+
+
+def personalised(permissions: Permissions, consents: pl.DataFrame, end: datetime) -> pl.DataFrame:
+    """Customers whose behaviour may be used, of statements of both purposes.
+
+    They allow personalisation somewhere and refuse it nowhere. They do not object to marketing altogether: no
+    suppression for every channel, and no refusal on some channel without a consent on another. They are no minors.
+    """
+    statement = ("customer_id", "purpose", "channel")
+    is_refusal = pl.col("status") != "granted"
+    lasts = pl.col("valid_until").is_null() | (pl.col("valid_until") > end)
+    answers = (
+        consents.filter(pl.col("occurred_at") == pl.col("occurred_at").max().over(statement))
+        .group_by(statement)
+        .agg(refused=is_refusal.any(), allowed=(~is_refusal & lasts).all())
+        .group_by("customer_id", "purpose")
+        .agg(pl.col("refused", "allowed").any())
+    )
+    asked, sold = pl.col("purpose") == "personalisation", pl.col("purpose") == "marketing"
+    objectors = [
+        answers.filter(asked & pl.col("refused")),
+        answers.filter(sold & pl.col("refused") & ~pl.col("allowed")),
+        suppressed(permissions, permissions.customers, EVERY_CHANNEL),
+        permissions.minors,
+    ]
+    return (
+        permissions.customers.select("customer_id")
+        .join(answers.filter(asked & pl.col("allowed")), on="customer_id", how="semi")
+        .join(pl.concat(frame.select("customer_id") for frame in objectors), on="customer_id", how="anti")
+    )
 
 
 def objected(permissions: Permissions, contact_channel: str) -> pl.DataFrame:

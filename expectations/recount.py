@@ -19,7 +19,7 @@ from expectations.permission import (
 )
 from recsys.audit import Check
 from recsys.config import Channel
-from recsys.vocabulary import Status
+from recsys.vocabulary import Source, Status
 
 
 def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> list[Check]:
@@ -64,6 +64,23 @@ def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> lis
         wrong = cells.join(permissions.customers, on="customer_id", how="left").filter(~is_theirs).height
         checks.append(found_none(suite, "address_is_the_customers", wrong, cells.height))
     return checks
+
+
+def lists(evidence: Evidence, permissions: Permissions) -> list[Check]:
+    """The re-count of all lists, exported or not: whose behaviour may be used, and who gets no list at all."""
+    rows = evidence.recommendations
+    individual = rows.filter(pl.col("source") != Source.POPULAR.value).select("customer_id")
+    return [
+        found_none(
+            "recount/lists",
+            "individual_only_where_allowed",
+            _beyond(individual, permissions.personalised),
+            individual.height,
+        ),
+        found_none(
+            "recount/lists", "no_list_for_minors", _among(rows.select("customer_id"), permissions.minors), rows.height
+        ),
+    ]
 
 
 def _addresses(suite: str, people: pl.DataFrame, permissions: Permissions, contact_channel: str) -> list[Check]:

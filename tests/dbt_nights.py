@@ -10,6 +10,9 @@ The hard ones all gave consent by e-mail unless said otherwise:
 | wife, husband | share an address; husband withdrew, once, long ago | wife no_consent |
 | pause, back | asked for a pause until the day after the night, and until the night's own | paused, exported |
 | vague | asked for a pause until "spring" | paused |
+| private | allows personalisation on one channel and denies it on another; bought a hammer | exported, popular list |
+| unasked, lapsed | never asked about personalisation; allowed it until the night's end | exported, popular list |
+| quit, moved | withdrew by e-mail, and moved wants letters instead | no_consent; only moved is learnt from |
 | kid, adult | may turn 16 this year, and did at the latest last year | minor, exported |
 | both | granted and withdrew at the same moment | no_consent |
 | silent | never said anything | no_consent |
@@ -147,6 +150,11 @@ HARD_CUSTOMERS = [
     _customer("vague"),
     _customer("kid", birth_year=2010),
     _customer("adult", birth_year=2009),
+    _customer("private"),
+    _customer("unasked"),
+    _customer("lapsed"),
+    _customer("quit"),
+    _customer("moved"),
     _customer("called", phone="+49 (151) 123-45.67"),
     _customer("listless"),
     _customer("today"),
@@ -164,6 +172,12 @@ def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
         customers=HARD_CUSTOMERS,
         consents=[
             *(_consent(name) for name in plain),
+            *(_consent(name, purpose="personalisation") for name in plain if name not in {"unasked", "lapsed"}),
+            _consent("private", "denied", channel="sms", purpose="personalisation"),
+            _consent("lapsed", purpose="personalisation", valid_until=_at("2026-04-01T00:00:00")),
+            _consent("quit", "withdrawn", occurred_at=_at("2026-01-02")),
+            _consent("moved", "withdrawn", occurred_at=_at("2026-01-02")),
+            _consent("moved", channel="post"),
             _consent("both"),
             _consent("both", "withdrawn"),
             _consent("husband", "withdrawn", occurred_at=_at("2026-01-02")),
@@ -190,7 +204,12 @@ def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
                 for row in ROWS["order_lines"]
                 if row["order_id"] == "o1"
             ),
-            *(row | {"customer_id": "kid"} for row in ROWS["order_lines"] if row["order_id"] == "o4"),
+            *(
+                row | {"customer_id": name, "order_id": name}
+                for name in ("kid", "private", "unasked", "lapsed", "quit", "moved", "called")
+                for row in ROWS["order_lines"]
+                if row["product_id"] == "hammer" and row["customer_id"] == "dan"
+            ),
         ],
         web_events=[
             {

@@ -8,6 +8,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 CHANNELS = ("email", "sms", "push", "post", "ads")
@@ -16,6 +17,7 @@ STRICTNESS = ("withdrawn", "denied", "granted")
 Row = Mapping[str, Any]
 
 
+@cache
 def is_invisible(character: str) -> bool:
     return unicodedata.category(character)[0] in "ZC"
 
@@ -102,7 +104,7 @@ class Oracle:
 
     def current(self, name: str, purpose: str, channel: str) -> Row | None:
         """The newest statement; of equally new ones the strictest, then the one that ends first."""
-        statements = self.said[name, purpose, channel]
+        statements = self.said.get((name, purpose, channel))
         if not statements:
             return None
         latest = max(row["occurred_at"] for row in statements)
@@ -176,3 +178,16 @@ class Oracle:
         """Among customers with one address: updated last first, then the smaller id."""
         updated = self.customers[name]["updated_at"]
         return (True, 0, name) if updated is None else (False, -(updated - datetime(1970, 1, 1)).total_seconds(), name)
+
+    def may_personalise(self, name: str) -> bool:
+        """Whether what somebody does may be used: yes somewhere, no nowhere, and no objection to marketing at all."""
+        answers = [self.current(name, "personalisation", channel) for channel in CHANNELS]
+        said = [answer for answer in answers if answer is not None]
+        if any(answer["status"] != "granted" for answer in said) or all(self.is_over(answer) for answer in said):
+            return False
+        marketing = [self.current(name, "marketing", channel) for channel in CHANNELS]
+        told = [statement for statement in marketing if statement is not None]
+        agrees = any(statement["status"] == "granted" and not self.is_over(statement) for statement in told)
+        refuses = any(statement["status"] != "granted" for statement in told)
+        is_barred = any("all" in self.barred[key] for key in self._keys(self.customers[name]))
+        return not is_barred and not (refuses and not agrees) and not self.is_minor(name)

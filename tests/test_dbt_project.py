@@ -196,6 +196,7 @@ def test_unit_tests_pass(toy_night: Built) -> None:
         "int_addresses__objected",
         "int_customers__permitted",
         "int_order_lines__attributed",
+        "int_web_events__attributed",
         "int_preferences__paused",
         "dim_products",
         "fct_interactions",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expectations import evidence as evidence_of
-from expectations import permission, recount
+from expectations import facts, permission, recount
 from expectations.evidence import Evidence, file_of
 from expectations.permission import Permissions, newest_statements, suppressed
 from recsys.night import Night
@@ -33,6 +33,11 @@ def evidence_in(night: Night) -> Evidence:
 def failed(night: Night, channel: int = 0) -> dict[str, str]:
     checks = recount.check(evidence_in(night), permission.gather(night), night.shop.channels[channel])
     assert {check.severity for check in checks} == {"critical"}
+    return {check.check: check.detail for check in checks if not check.passed}
+
+
+def failed_lists(night: Night) -> dict[str, str]:
+    checks = recount.lists(evidence_in(night), permission.gather(night))
     return {check.check: check.detail for check in checks if not check.passed}
 
 
@@ -294,6 +299,66 @@ def consent(status: str, at: datetime, valid_until: datetime | None = None, **fi
 
 NEW_YEAR = datetime(2026, 1, 1)
 FEBRUARY = datetime(2026, 2, 1)
+MARCH = datetime(2026, 3, 1)
+
+
+def personal(status: str, at: datetime, valid_until: datetime | None = None, **fields: object) -> dict[str, object]:
+    return consent(status, at, valid_until, purpose="personalisation", **fields)
+
+
+@pytest.mark.parametrize(
+    ("rows", "allowed"),
+    [
+        ([], True),
+        ([personal("denied", FEBRUARY, channel="sms")], False),
+        ([personal("withdrawn", FEBRUARY)], False),
+        ([personal("withdrawn", FEBRUARY), personal("granted", MARCH)], True),
+        ([personal("granted", FEBRUARY, END)], False),
+        ([personal("granted", FEBRUARY, END), personal("granted", FEBRUARY, channel="post")], True),
+        ([personal("granted", FEBRUARY, END + timedelta(seconds=1))], True),
+        ([personal("withdrawn", END)], True),
+        ([consent("withdrawn", FEBRUARY)], False),
+        ([consent("withdrawn", FEBRUARY), consent("granted", FEBRUARY, channel="push")], True),
+        ([consent("withdrawn", FEBRUARY), consent("granted", FEBRUARY, MARCH, channel="push")], False),
+        ([consent("granted", FEBRUARY, MARCH)], True),
+    ],
+)
+def test_an_individual_list_needs_a_consent_that_nothing_contradicts(
+    night: Night, rows: list[dict[str, object]], allowed: bool
+) -> None:
+    with_rows(night, "consents", *rows)
+    found = {} if allowed else {"individual_only_where_allowed": "3 of 11 rows"}
+    assert failed_lists(night) == found
+
+
+def test_a_suppression_everywhere_is_an_objection_to_personalisation(night: Night) -> None:
+    barred = {"email": "ANN@example.com", "reason": "complaint", "occurred_at": NEW_YEAR}
+    with_rows(night, "suppressions", barred | {"channel": "email"})
+    assert failed_lists(night) == {}
+    with_rows(night, "suppressions", barred | {"channel": "all"})
+    assert failed_lists(night) == {"individual_only_where_allowed": "3 of 11 rows"}
+
+
+def test_a_minor_with_a_list_is_found(night: Night) -> None:
+    young = [row | {"birth_year": 2012} if row["customer_id"] == "fay" else row for row in toy.ROWS["customers"]]
+    toy.write_raw(night, customers=young)
+    assert failed_lists(night) == {"no_list_for_minors": "4 of 24 rows"}
+
+
+def test_without_any_statement_nobody_has_an_individual_list(night: Night) -> None:
+    toy.write_raw(night, consents=[])
+    assert failed_lists(night) == {"individual_only_where_allowed": "11 of 11 rows"}
+
+
+def test_what_must_not_be_known_is_no_reason_against_a_product(night: Night) -> None:
+    """Dan has a hammer and a saw, Eve a hammer: once Dan may not be personalised, his are not looked up."""
+    assert facts.gather(night, permission.gather(night)).bought.sort("customer_id", "product_id").rows() == [
+        ("dan", "hammer"),
+        ("dan", "saw"),
+        ("eve", "hammer"),
+    ]
+    with_rows(night, "consents", personal("denied", FEBRUARY, customer_id="dan"))
+    assert facts.gather(night, permission.gather(night)).bought.rows() == [("eve", "hammer")]
 
 
 @pytest.mark.parametrize(

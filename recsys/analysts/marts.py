@@ -39,6 +39,7 @@ MARTS: tuple[Mart, ...] = (
         | {
             "visitors": "Visitor ids that were resolved to this customer",
             "is_minor": "May be younger than the shop writes to; nothing they do is used",
+            "may_personalise": "What they do may be used; everybody else gets the popular list",
         },
     ),
     Mart(
@@ -76,7 +77,7 @@ MARTS: tuple[Mart, ...] = (
     Mart(
         "features",
         "customer_features",
-        "One row per known customer: how recently, how often and for how much.",
+        "One row per customer who may be personalised: how recently, how often and for how much.",
         ("customer_id",),
         _CUSTOMER
         | {

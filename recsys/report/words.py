@@ -32,7 +32,11 @@ STATUS_WORDS: dict[str, tuple[str, str]] = {
 
 SOURCE_WORDS: dict[str, tuple[str, str]] = {
     Source.INDIVIDUAL: ("Individual", "Chosen for this customer from what they bought and looked at."),
-    Source.POPULAR: ("Popular", "Bought by most people lately; for customers about whom nothing is known yet."),
+    Source.POPULAR: (
+        "Popular",
+        "Bought by most people lately; for customers about whom nothing is known yet, or who do not "
+        "want it to be used.",
+    ),
 }
 
 CONTACT_WORDS: dict[str, str] = {

@@ -9,7 +9,7 @@ refusals as (
 
     select customer_id, contact_channel
     from {{ ref('int_consents__current') }}
-    where status in ('withdrawn', 'denied')
+    where purpose = 'marketing' and status in ('withdrawn', 'denied')
 
 ),
 

@@ -10,9 +10,9 @@ ids as (
 
 ),
 
-minors as (
+permissions as (
 
-    select customer_id from {{ ref('int_customers__permitted') }} where is_minor
+    select customer_id, may_personalise from {{ ref('int_customers__permitted') }}
 
 ),
 
@@ -28,7 +28,8 @@ final as (
         order_lines.ordered_at
     from order_lines
     left join ids on coalesce(order_lines.customer_id, order_lines.visitor_id) = ids.id
-    where not exists (select 1 from minors where minors.customer_id = ids.customer_id)
+    left join permissions on ids.customer_id = permissions.customer_id
+    where ids.customer_id is null or permissions.may_personalise
 
 )
 

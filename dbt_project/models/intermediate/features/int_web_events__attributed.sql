@@ -10,9 +10,9 @@ ids as (
 
 ),
 
-minors as (
+permissions as (
 
-    select customer_id from {{ ref('int_customers__permitted') }} where is_minor
+    select customer_id, may_personalise from {{ ref('int_customers__permitted') }}
 
 ),
 
@@ -25,7 +25,8 @@ final as (
         web_events.occurred_at
     from web_events
     inner join ids on coalesce(web_events.customer_id, web_events.visitor_id) = ids.id
-    where not exists (select 1 from minors where minors.customer_id = ids.customer_id)
+    inner join permissions on ids.customer_id = permissions.customer_id
+    where permissions.may_personalise
 
 )
 

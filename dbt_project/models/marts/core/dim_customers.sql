@@ -34,6 +34,7 @@ final as (
         customers.birth_year,
         coalesce(visitors.visitors, 0) as visitors,
         permissions.is_minor,
+        permissions.may_personalise,
         customers.created_at,
         customers.updated_at
     from customers

@@ -13,7 +13,7 @@ settings as (
 
 consents as (
 
-    select * from {{ ref('int_consents__current') }}
+    select * from {{ ref('int_consents__current') }} where purpose = 'marketing'
 
 ),
 
