@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from expectations.permission import Permissions
 from recsys.night import Night
 
 
@@ -12,7 +13,8 @@ class Facts:
     """Facts as of the night's end.
 
     `customers`: customer_id of every known customer. `products`: every product with is_eligible and its public
-    fields. `bought`: customer_id and product_id, each pair once, of what a customer has and will not need again.
+    fields. `bought`: customer_id and product_id, each pair once, of what a customer has and will not need again;
+    nothing of customers whose behaviour may not be used: their lists must not depend on it.
     """
 
     customers: pl.DataFrame
@@ -25,7 +27,7 @@ class Facts:
         return replace(self, products=self.products.with_columns(links))
 
 
-def gather(night: Night) -> Facts:
+def gather(night: Night, permissions: Permissions) -> Facts:
     """Read the facts of a night from its raw tables."""
     customers = pl.read_parquet(night.raw / "customers.parquet", columns=["customer_id"]).unique()
     products = pl.read_parquet(night.raw / "products.parquet").select(
@@ -39,10 +41,10 @@ def gather(night: Night) -> Facts:
         & ~pl.col("sensitive").fill_null(value=False),
         is_replenishable=pl.col("replenishable").fill_null(value=False),
     )
-    return Facts(customers, products, _bought(night, customers, products))
+    return Facts(customers, products, _bought(night, customers, products, permissions))
 
 
-def _bought(night: Night, customers: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
+def _bought(night: Night, customers: pl.DataFrame, products: pl.DataFrame, permissions: Permissions) -> pl.DataFrame:
     """Customer and product with a net quantity above zero, for products that are not replenishable.
 
     Counts lines that carry a known customer's id, and lines of other ids whose direct links all lead to one known
@@ -58,6 +60,7 @@ def _bought(night: Night, customers: pl.DataFrame, products: pl.DataFrame) -> pl
     known = customers.select(id="customer_id", customer_id="customer_id")
     return (
         lines.join(pl.concat([known, _direct_links(night, customers)]), on="id")
+        .join(permissions.personalised, on="customer_id", how="semi")
         .join(products.filter("is_replenishable").select("product_id"), on="product_id", how="anti")
         .group_by("customer_id", "product_id")
         .agg(pl.col("quantity").sum())

@@ -1,51 +1,25 @@
 """The independent re-count: who is in the finished files, and may they be?
 
-Read from the files as they would leave and from raw consents, suppressions and customers; nothing that dbt made
-decides here, and no SQL is shared with it. Whatever it finds is critical.
+Read from the files as they would leave and from raw consents, suppressions, preferences and customers; nothing
+that dbt made decides here, and no SQL is shared with it. Whatever it finds is critical.
 """
-
-from dataclasses import dataclass
 
 import polars as pl
 
 from expectations.evidence import Evidence
 from expectations.findings import critical, found_none
+from expectations.permission import (
+    ADDRESSES,
+    Permissions,
+    addressed,
+    newest_statements,
+    normalised_email,
+    objected,
+    suppressed,
+)
 from recsys.audit import Check
 from recsys.config import Channel
-from recsys.night import Night
-from recsys.vocabulary import EVERY_CHANNEL, Status
-
-EDGE = r"^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$"
-PHONE_NOISE = r"[\p{Z}\p{C}()./-]+"
-STRICTEST_FIRST = {"withdrawn": 0, "denied": 1, "granted": 2}
-
-
-@dataclass(frozen=True)
-class Permissions:
-    """What customers said up to the night's end, and whatever is known against them.
-
-    `customers`: customer_id, email, phone, both normalised. `consents`: marketing statements. `suppressions`:
-    statements with normalised email and phone.
-    """
-
-    customers: pl.DataFrame
-    consents: pl.DataFrame
-    suppressions: pl.DataFrame
-
-
-def gather(night: Night) -> Permissions:
-    """Read the permissions of a night from its raw tables. A yes counts from its moment on, a no once it is known."""
-    addresses = (normalised_email("email"), normalised_phone("phone"))
-    until = pl.col("occurred_at") < night.end
-    return Permissions(
-        pl.read_parquet(night.raw / "customers.parquet", columns=["customer_id", "email", "phone"]).with_columns(
-            addresses
-        ),
-        pl.scan_parquet(night.raw / "consents.parquet")
-        .filter(until | (pl.col("status") != "granted"), pl.col("purpose") == "marketing")
-        .collect(),
-        pl.scan_parquet(night.raw / "suppressions.parquet").with_columns(addresses).collect(),
-    )
+from recsys.vocabulary import Source, Status
 
 
 def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> list[Check]:
@@ -70,6 +44,8 @@ def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> lis
         found_none(suite, "newest_statement_is_granted", _beyond(people, granted), people.height),
         found_none(suite, "consent_not_expired", _beyond(people, unexpired), people.height),
         found_none(suite, "not_suppressed", _suppressed(cells, permissions, contact_channel), cells.height),
+        found_none(suite, "not_paused", _among(people, permissions.paused), people.height),
+        found_none(suite, "no_minor", _among(people, permissions.minors), people.height),
         critical(
             suite,
             "recipients_are_those_decided",
@@ -81,6 +57,8 @@ def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> lis
         found_none(suite, "items_are_the_recommendations", differing, promised.height, noun="items"),
         _decided_once(suite, evidence, permissions, channel),
     ]
+    if contact_channel in ADDRESSES:
+        checks += _addresses(suite, people, permissions, contact_channel)
     if "email" in cells.columns:
         is_theirs = (pl.col("email") == pl.col("email_right")).fill_null(value=False)
         wrong = cells.join(permissions.customers, on="customer_id", how="left").filter(~is_theirs).height
@@ -88,40 +66,32 @@ def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> lis
     return checks
 
 
-def newest_statements(consents: pl.DataFrame, contact_channel: str) -> pl.DataFrame:
-    """One row per customer: the newest statement for a contact channel; of several at one moment the strictest.
-
-    Withdrawn is stricter than denied, denied than granted, an earlier end than a later one or none.
-    """
-    return (
-        consents.filter(pl.col("channel") == contact_channel)
-        .with_columns(leniency=pl.col("status").replace_strict(STRICTEST_FIRST, default=-1, return_dtype=pl.Int8))
-        .sort("occurred_at", "leniency", "valid_until", descending=[True, False, False], nulls_last=True)
-        .unique("customer_id", keep="first", maintain_order=True)
-        .select("customer_id", "status", "valid_until")
-    )
-
-
-def suppressed(permissions: Permissions, people: pl.DataFrame, contact_channel: str) -> pl.DataFrame:
-    """Which of the people (customer_id, email, phone, normalised) a suppression names, by any of the three."""
-    against = permissions.suppressions.filter(pl.col("channel").is_in([contact_channel, EVERY_CHANNEL]))
-    named = [
-        people.join(against.select(key).drop_nulls(), on=key, how="semi").select("customer_id")
-        for key in ("customer_id", "email", "phone")
+def lists(evidence: Evidence, permissions: Permissions) -> list[Check]:
+    """The re-count of all lists, exported or not: whose behaviour may be used, and who gets no list at all."""
+    rows = evidence.recommendations
+    individual = rows.filter(pl.col("source") != Source.POPULAR.value).select("customer_id")
+    return [
+        found_none(
+            "recount/lists",
+            "individual_only_where_allowed",
+            _beyond(individual, permissions.personalised),
+            individual.height,
+        ),
+        found_none(
+            "recount/lists", "no_list_for_minors", _among(rows.select("customer_id"), permissions.minors), rows.height
+        ),
     ]
-    return pl.concat(named).unique()
 
 
-def normalised_email(column: str) -> pl.Expr:
-    """An address in the form in which two are compared: nothing invisible at its ends, lower case; null when empty."""
-    text = pl.col(column).str.replace_all(EDGE, "").str.to_lowercase()
-    return pl.when(text != "").then(text).alias(column)
-
-
-def normalised_phone(column: str) -> pl.Expr:
-    """A phone number in the form in which two are compared: digits and a + for a leading 00; null when empty."""
-    text = pl.col(column).str.replace_all(PHONE_NOISE, "").str.replace("^00", "+")
-    return pl.when(text != "").then(text).alias(column)
+def _addresses(suite: str, people: pl.DataFrame, permissions: Permissions, contact_channel: str) -> list[Check]:
+    """One person, one message: nobody at an address that another record objected to, no address twice."""
+    theirs = addressed(permissions, contact_channel).join(people, on="customer_id", how="semi")
+    objections = objected(permissions, contact_channel)
+    others = theirs.join(objections, on="customer_id", how="anti").join(objections, on="address", how="semi")
+    return [
+        found_none(suite, "nobody_at_an_objecting_address", others.height, people.height),
+        found_none(suite, "one_recipient_per_address", theirs.height - theirs["address"].n_unique(), people.height),
+    ]
 
 
 def _suppressed(cells: pl.DataFrame, permissions: Permissions, contact_channel: str) -> int:
@@ -150,3 +120,8 @@ def _decided_once(suite: str, evidence: Evidence, permissions: Permissions, chan
 def _beyond(rows: pl.DataFrame, those: pl.DataFrame) -> int:
     """How many rows are not among `those`, compared by the columns of `rows`; a missing key is never among them."""
     return rows.join(those, on=rows.columns, how="anti").height
+
+
+def _among(rows: pl.DataFrame, those: pl.DataFrame) -> int:
+    """How many rows are among `those`, compared by the columns of `rows`."""
+    return rows.join(those, on=rows.columns, how="semi").height

@@ -7,13 +7,14 @@ from expectations.facts import Facts
 from expectations.findings import warning
 from recsys.audit import Check
 from recsys.contracts import CONTRACTS
+from recsys.vocabulary import Source
 
 FULL_LISTS = 0.8
 """Fewer full lists mean that the range is too small or too much of it is not eligible."""
 CATALOGUE_COVERAGE = 0.05
 """Share of the eligible products that anybody is recommended; below it the lists are one list."""
 TOP_PRODUCT = 0.3
-"""Share of customers who see the same product first."""
+"""Share of the individual lists that begin with the same product; popular lists are meant to."""
 BAD_ROWS_OF_LIMIT = 0.5
 """Half the share of bad rows at which ingestion stops the night."""
 
@@ -28,7 +29,7 @@ def _lists(evidence: Evidence, facts: Facts) -> list[Check]:
     customers, eligible = facts.customers.height, facts.products.filter("is_eligible")
     full = rows.group_by("customer_id").len().filter(pl.col("len") >= k).height
     shown = rows.select("product_id").unique().join(eligible, on="product_id", how="semi").height
-    first = rows.filter(pl.col("rank") == 1)
+    first = rows.filter(pl.col("rank") == 1, pl.col("source") == Source.INDIVIDUAL.value)
     top = first.group_by("product_id").len().get_column("len").max()
     top = top if isinstance(top, int) else 0
     return [
@@ -49,7 +50,7 @@ def _lists(evidence: Evidence, facts: Facts) -> list[Check]:
             "shape",
             "top_product",
             passed=top <= TOP_PRODUCT * first.height,
-            detail=f"{top:,} of {first.height:,} customers see one product first, usually {TOP_PRODUCT:.0%} or less",
+            detail=f"{top:,} of {first.height:,} individual lists begin alike, usually {TOP_PRODUCT:.0%} or less",
         ),
     ]
 

@@ -117,6 +117,14 @@ class Ingest(Settings):
     )
 
 
+class Permission(Settings):
+    """Who may not be written to or learnt from, whatever they agreed to."""
+
+    min_age: int = Field(
+        16, ge=1, le=100, description="Who may still be younger on the night's date, as far as the birth year tells"
+    )
+
+
 class Weights(Settings):
     """How much one interaction of each kind counts before ageing."""
 
@@ -173,6 +181,7 @@ class Shop(Settings):
     sandbox: list[str] = Field(["."], description="Folders that source files may lie in, relative to the shop file")
     tables: dict[str, TableSource]
     ingest: Ingest = Ingest()
+    permission: Permission = Permission()
     recommend: Recommend = Recommend()
     channels: list[Channel] = Field(min_length=1)
     gate: Gate = Gate()

@@ -17,7 +17,7 @@ HANDED_ON: dict[str, str] = {
         SELECT product_id, name, is_eligible, replenishable
         FROM core.dim_products ORDER BY product_id
     """,
-    "customers": "SELECT customer_id FROM core.dim_customers ORDER BY customer_id",
+    "customers": "SELECT customer_id, may_personalise FROM core.dim_customers WHERE NOT is_minor ORDER BY customer_id",
     "popularity": "SELECT product_id, rank FROM features.product_popularity ORDER BY rank",
 }
 """File below `features/` -> the query that fills it, in a total order: the same rows are the same bytes."""
@@ -25,6 +25,7 @@ HANDED_ON: dict[str, str] = {
 _COUNTS = """
     SELECT
         (SELECT count(*) FROM core.dim_customers) AS customers,
+        (SELECT count(*) FROM core.dim_customers WHERE may_personalise) AS may_personalise,
         (SELECT count(*) FROM core.dim_products) AS products,
         (SELECT count(*) FROM core.dim_products WHERE is_eligible) AS eligible_products,
         (SELECT count(*) FROM core.fct_interactions) AS interactions,

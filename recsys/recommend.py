@@ -24,21 +24,24 @@ log = logging.getLogger("recsys")
 def run(night: Night) -> dict[str, int | str]:
     """Train, recommend, write; what comes back are counts.
 
-    Customers without history, and places that no individual score fills, get popular products. No interactions at all:
-    everybody does. No eligible product: a table without rows, which the gate stops. Raises StageInputMissing when the
-    features stage has not run, ModelError when the interactions cannot be learnt from.
+    Customers who do not allow personalisation, customers without history, and places that no individual score fills,
+    get popular products. No interactions at all: everybody does. No eligible product: a table without rows, which the
+    gate stops. Raises StageInputMissing when the features stage has not run, ModelError when the interactions cannot
+    be learnt from.
     """
     settings = night.shop.recommend
     interactions = _feature(night, "interactions")
     products = _feature(night, "products")
-    customers = _feature(night, "customers").get_column("customer_id")
+    people = _feature(night, "customers")
+    customers = people.get_column("customer_id")
+    personal = people.filter(pl.col("may_personalise").fill_null(False)).get_column("customer_id")
     popularity = _feature(night, "popularity")
 
     model = AlsModel.fit(interactions.filter(pl.col("weight") > 0), settings)
     model.save(night.model)
 
     candidates, excluded = eligible(products), not_again(interactions, products)
-    individual = model.recommend(customers, candidates, excluded, settings.k)
+    individual = model.recommend(personal, candidates, excluded, settings.k)
     short = short_of(individual, customers, settings.k)
     popular = PopularList(popularity).recommend(short, candidates, excluded, settings.k)
     lists = ranked(individual, popular, settings.k)
@@ -51,6 +54,7 @@ def run(night: Night) -> dict[str, int | str]:
     counts: dict[str, int | str] = {
         "customers": len(customers),
         "with_list": len(lengths),
+        "may_not_personalise": len(customers) - len(personal),
         "without_individual": len(customers) - individual.get_column("customer_id").n_unique(),
         "short_lists": len(customers) - int((lengths >= settings.k).sum()),
         "individual_rows": lists.filter(pl.col("source") == Source.INDIVIDUAL.value).height,

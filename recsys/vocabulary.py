@@ -26,6 +26,8 @@ class Status(StrEnum):
     SUPPRESSED = "suppressed"
     NO_CONSENT = "no_consent"
     CONSENT_EXPIRED = "consent_expired"
+    PAUSED = "paused"
+    MINOR = "minor"
     INVALID_ADDRESS = "invalid_address"
     DUPLICATE_ADDRESS = "duplicate_address"
     TOO_FEW_ITEMS = "too_few_items"

@@ -6,7 +6,14 @@ The hard ones all gave consent by e-mail unless said otherwise:
 |---|---|---|
 | old, new | share an address, written differently; new was updated later | old duplicate_address, new exported |
 | twin-a, twin-b | share an address, updated at the same moment | twin-b duplicate_address |
-| free, barred | share an address; barred is suppressed by customer id | free exported |
+| free, barred | share an address; barred is suppressed by customer id | free no_consent |
+| wife, husband | share an address; husband withdrew, once, long ago | wife no_consent |
+| pause, back | asked for a pause until the day after the night, and until the night's own | paused, exported |
+| vague | asked for a pause until "spring" | paused |
+| private | allows personalisation on one channel and denies it on another; bought a hammer | exported, popular list |
+| unasked, lapsed | never asked about personalisation; allowed it until the night's end | exported, popular list |
+| quit, moved | withdrew by e-mail, and moved wants letters instead | no_consent; only moved is learnt from |
+| kid, adult | may turn 16 this year, and did at the latest last year | minor, exported |
 | both | granted and withdrew at the same moment | no_consent |
 | silent | never said anything | no_consent |
 | called | suppressed by phone number, for all channels | suppressed |
@@ -117,6 +124,16 @@ def _suppression(channel: str, **who: object) -> dict[str, object]:
     return {"channel": channel, "reason": "do_not_contact", "occurred_at": _at("2026-01-01")} | who
 
 
+def _pause(customer_id: str, value: str, **fields: object) -> dict[str, object]:
+    return {
+        "customer_id": customer_id,
+        "topic": "all",
+        "choice": "pause_until",
+        "value": value,
+        "occurred_at": _at("2026-03-01"),
+    } | fields
+
+
 HARD_CUSTOMERS = [
     _customer("old", email="One@Example.com"),
     _customer("new", "2026-02-01", email="one@example.COM"),
@@ -126,6 +143,18 @@ HARD_CUSTOMERS = [
     _customer("barred", "2026-03-01", email="flat@example.com"),
     _customer("both"),
     _customer("silent"),
+    _customer("wife", email="HOME@example.com"),
+    _customer("husband", email="home@example.com"),
+    _customer("pause"),
+    _customer("back"),
+    _customer("vague"),
+    _customer("kid", birth_year=2010),
+    _customer("adult", birth_year=2009),
+    _customer("private"),
+    _customer("unasked"),
+    _customer("lapsed"),
+    _customer("quit"),
+    _customer("moved"),
     _customer("called", phone="+49 (151) 123-45.67"),
     _customer("listless"),
     _customer("today"),
@@ -143,8 +172,16 @@ def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
         customers=HARD_CUSTOMERS,
         consents=[
             *(_consent(name) for name in plain),
+            *(_consent(name, purpose="personalisation") for name in plain if name not in {"unasked", "lapsed"}),
+            _consent("private", "denied", channel="sms", purpose="personalisation"),
+            _consent("lapsed", purpose="personalisation", valid_until=_at("2026-04-01T00:00:00")),
+            _consent("quit", "withdrawn", occurred_at=_at("2026-01-02")),
+            _consent("moved", "withdrawn", occurred_at=_at("2026-01-02")),
+            _consent("moved", channel="post"),
             _consent("both"),
             _consent("both", "withdrawn"),
+            _consent("husband", "withdrawn", occurred_at=_at("2026-01-02")),
+            _consent("husband", channel="sms", occurred_at=_at("2026-03-01")),
             _consent("silent", channel="sms"),
             _consent("silent", purpose="personalisation"),
             _consent("today", valid_until=_at("2026-04-01T00:00:00")),
@@ -155,10 +192,24 @@ def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
             _suppression("email", customer_id="barred"),
             _suppression("sms", customer_id="free"),
         ],
+        preferences=[
+            _pause("pause", "2026-04-01"),
+            _pause("back", "2026-06-01", occurred_at=_at("2026-01-01")),
+            _pause("back", "2026-03-31"),
+            _pause("vague", "spring"),
+        ],
         order_lines=[
-            row | {"customer_id": None, "visitor_id": "chain-1", "order_id": "o1"}
-            for row in ROWS["order_lines"]
-            if row["order_id"] == "o1"
+            *(
+                row | {"customer_id": None, "visitor_id": "chain-1", "order_id": "o1"}
+                for row in ROWS["order_lines"]
+                if row["order_id"] == "o1"
+            ),
+            *(
+                row | {"customer_id": name, "order_id": name}
+                for name in ("kid", "private", "unasked", "lapsed", "quit", "moved", "called")
+                for row in ROWS["order_lines"]
+                if row["product_id"] == "hammer" and row["customer_id"] == "dan"
+            ),
         ],
         web_events=[
             {
@@ -185,4 +236,4 @@ def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
             {"visitor_id": "lost", "customer_id": "found", "seen_at": _at("2026-01-01")},
         ],
     )
-    return build(night, {name: ["popular green", "popular black"] for name in names if name != "listless"})
+    return build(night, {name: ["popular green", "popular black"] for name in names if name not in {"listless", "kid"}})

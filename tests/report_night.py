@@ -1,7 +1,8 @@
 """A finished night of the toy shop, made by hand: for tests of what reads a night (analysts' database, page, summary).
 
 Both channels reach ann and ben. Cat withdrew (no_consent), dan bounced (suppressed), eve's consent ended
-(consent_expired), fay's address is none (invalid_address). Everybody has a list: fay's is the popular one.
+(consent_expired), fay's address is none (invalid_address). Everybody has a list: fay's is the popular one,
+since she does not allow personalisation.
 """
 
 import shutil
@@ -45,7 +46,8 @@ MARTS = """
 CREATE SCHEMA core; CREATE SCHEMA features; CREATE SCHEMA marketing;
 CREATE TABLE core.dim_customers AS
     SELECT customer_id, email, phone, first_name, last_name, country, language, timezone, birth_year,
-        (SELECT count(*) FROM identities AS i WHERE i.customer_id = c.customer_id) AS visitors, created_at, updated_at
+        (SELECT count(*) FROM identities AS i WHERE i.customer_id = c.customer_id) AS visitors,
+        false AS is_minor, customer_id <> 'fay' AS may_personalise, created_at, updated_at
     FROM customers AS c;
 CREATE TABLE core.dim_products AS
     SELECT product_id, name, category, split_part(category, ' > ', 1) AS top_category, brand, currency, url, image_url,

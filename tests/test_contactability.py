@@ -1,32 +1,31 @@
 """Who may be contacted, as a law: the SQL of the night against the same rules in plain Python, on people made up."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta
 
 import duckdb
 import pytest
 from dbt_nights import Built
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from permission_oracle import CHANNELS, Oracle
 
 from recsys.vocabulary import ContactChannel
 
 END = datetime(2026, 4, 1)
-CHANNELS = [channel.value for channel in ContactChannel]
-EMAILS = {
-    "ann@example.com": True,
-    " Ann@Example.COM\t": True,
-    "ben@example.com": True,
-    "ben at home": False,
-    None: False,
-}
-PHONES = {"+491511234567": True, "+49 (151) 123-45.67": True, "+491511234568": True, "0151 1234567": False, None: False}
+EMAILS = ["ann@example.com", " Ann@Example.COM\t", "ben@example.com", "ben at home", None]
+PHONES = ["+491511234567", "+49 (151) 123-45.67", "+49/1511234568", "0151 1234567", None]
 NAMES = ["ann", "ben", "cat"]
 SCHEMA = """
     CREATE SCHEMA staging; CREATE SCHEMA intermediate; CREATE SCHEMA core;
-    CREATE TABLE staging.stg_night__settings AS SELECT TIMESTAMP '2026-04-01' AS night_end;
-    CREATE TABLE staging.stg_shop__customers (customer_id VARCHAR, email VARCHAR, phone VARCHAR);
-    CREATE VIEW core.dim_customers AS FROM staging.stg_shop__customers;
+    CREATE TABLE staging.stg_night__settings AS
+        SELECT TIMESTAMP '2026-04-01' AS night_end, DATE '2026-03-31' AS run_date, 16 AS min_age;
+    CREATE TABLE staging.stg_shop__customers (
+        customer_id VARCHAR, email VARCHAR, phone VARCHAR, birth_year INTEGER
+    );
+    CREATE TABLE staging.stg_shop__preferences (
+        customer_id VARCHAR, choice VARCHAR, value VARCHAR, occurred_at TIMESTAMP
+    );
     CREATE TABLE staging.stg_shop__consents (
         customer_id VARCHAR, channel VARCHAR, purpose VARCHAR, status VARCHAR,
         occurred_at TIMESTAMP, valid_until TIMESTAMP
@@ -35,10 +34,19 @@ SCHEMA = """
         customer_id VARCHAR, email VARCHAR, phone VARCHAR, channel VARCHAR, reason VARCHAR, occurred_at TIMESTAMP
     );
 """
+MODELS = (
+    "int_customers__addressed",
+    "int_consents__current",
+    "int_suppressions__matched",
+    "int_addresses__objected",
+    "int_preferences__paused",
+    "int_customers__permitted",
+)
 
-Customer = tuple[str, str | None, str | None]
+Customer = tuple[str, str | None, str | None, int | None]
 Consent = tuple[str, str, str, str, datetime, datetime | None]
 Suppression = tuple[str | None, str | None, str | None, str, str, datetime]
+Preference = tuple[str, str, str | None, datetime]
 Answer = dict[tuple[str, str], str | None]
 
 
@@ -49,15 +57,26 @@ class Rules:
         self.con = duckdb.connect(":memory:")
         self.con.execute("ATTACH ':memory:' AS warehouse; USE warehouse")
         self.con.execute(SCHEMA)
-        for model in ("int_customers__addressed", "int_consents__current", "int_suppressions__matched"):
+        for model in MODELS:
             self.con.execute(f"CREATE VIEW intermediate.{model} AS {built.sql(model)}")
+        self.con.execute(
+            "CREATE VIEW core.dim_customers AS "
+            "FROM staging.stg_shop__customers JOIN intermediate.int_customers__permitted USING (customer_id)"
+        )
         self.contactability = built.sql("customer_contactability")
 
-    def __call__(self, customers: list[Customer], consents: list[Consent], suppressions: list[Suppression]) -> Answer:
+    def __call__(
+        self,
+        customers: list[Customer],
+        consents: list[Consent],
+        suppressions: list[Suppression],
+        preferences: list[Preference],
+    ) -> Answer:
         tables: dict[str, list[tuple[object, ...]]] = {
             "customers": [*customers],
             "consents": [*consents],
             "suppressions": [*suppressions],
+            "preferences": [*preferences],
         }
         for table, rows in tables.items():
             self.con.execute(f"DELETE FROM staging.stg_shop__{table}")
@@ -78,44 +97,14 @@ def rules(toy_night: Built) -> Iterator[Rules]:
     rules.con.close()
 
 
-def plain_email(text: str | None) -> str | None:
-    return text.strip().lower() if text else None
-
-
-def plain_phone(text: str | None) -> str | None:
-    return "".join(character for character in text if character not in " -().") if text else None
-
-
-def is_suppressed(customer: Customer, channel: str, suppressions: list[Suppression]) -> bool:
-    name, email, phone = customer
-    return any(
-        to in ("all", channel)
-        and (
-            who == name
-            or (address is not None and plain_email(address) == plain_email(email))
-            or (number is not None and plain_phone(number) == plain_phone(phone))
-        )
-        for who, address, number, to, _, _ in suppressions
-    )
-
-
-def why_not(customer: Customer, channel: str, consents: list[Consent], suppressions: list[Suppression]) -> str | None:
-    name, email, phone = customer
-    if is_suppressed(customer, channel, suppressions):
-        return "suppressed"
-    said = [row for row in consents if row[:3] == (name, channel, "marketing")]
-    newest = [row for row in said if row[4] == max(other[4] for other in said)]
-    if not newest or {row[3] for row in newest} != {"granted"}:
-        return "no_consent"
-    if any(until is not None and until <= END for *_, until in newest):
-        return "consent_expired"
-    reachable = {"email": EMAILS[email], "sms": PHONES[phone]}
-    return None if reachable.get(channel, True) else "invalid_address"
-
-
 moments = st.integers(1, 3).map(lambda days: END - timedelta(days=days))
 customer_lists = st.lists(
-    st.tuples(st.sampled_from(NAMES), st.sampled_from([*EMAILS]), st.sampled_from([*PHONES])),
+    st.tuples(
+        st.sampled_from(NAMES),
+        st.sampled_from(EMAILS),
+        st.sampled_from(PHONES),
+        st.sampled_from([None, None, 1980, 2009, 2010]),
+    ),
     unique_by=lambda row: row[0],
     min_size=1,
 )
@@ -143,13 +132,43 @@ suppression_lists = st.lists(
 )
 
 
+preference_lists = st.lists(
+    st.tuples(
+        st.sampled_from(NAMES),
+        st.sampled_from(["pause_until", "pause_until", "interested"]),
+        st.sampled_from(["2026-03-30", "2026-03-31", "2026-04-01", " 2027-01-01 ", "2026-02-30", "soon", "", None]),
+        moments,
+    ),
+    max_size=3,
+)
+
+
+def rows_of(columns: str, rows: Iterable[tuple[object, ...]]) -> list[dict[str, object]]:
+    return [dict(zip(columns.split(), row, strict=True)) for row in rows]
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(customers=customer_lists, consents=consent_lists, suppressions=suppression_lists)
+@given(customers=customer_lists, consents=consent_lists, suppressions=suppression_lists, preferences=preference_lists)
 def test_unknown_means_no_and_the_first_reason_is_given(
-    rules: Rules, customers: list[Customer], consents: list[Consent], suppressions: list[Suppression]
+    rules: Rules,
+    customers: list[Customer],
+    consents: list[Consent],
+    suppressions: list[Suppression],
+    preferences: list[Preference],
 ) -> None:
-    assert rules(customers, consents, suppressions) == {
-        (customer[0], channel): why_not(customer, channel, consents, suppressions)
-        for customer in customers
-        for channel in CHANNELS
+    oracle = Oracle(
+        rows_of("customer_id email phone birth_year", customers),
+        rows_of("customer_id channel purpose status occurred_at valid_until", consents),
+        rows_of("customer_id email phone channel reason occurred_at", suppressions),
+        rows_of("customer_id choice value occurred_at", preferences),
+        run_date=date(2026, 3, 31),
+        end=END,
+        min_age=16,
+    )
+    assert rules(customers, consents, suppressions, preferences) == {
+        (customer[0], channel): oracle.hindrance(customer[0], channel) for customer in customers for channel in CHANNELS
     }
+
+
+def test_the_oracle_knows_every_contact_channel() -> None:
+    assert tuple(ContactChannel) == CHANNELS

@@ -51,7 +51,19 @@ def test_each_of_the_six_is_decided_with_a_reason(
         ("new", "exported"),
         ("twin-a", "exported"),
         ("twin-b", "duplicate_address"),
-        ("free", "exported"),
+        ("free", "no_consent"),
+        ("wife", "no_consent"),
+        ("husband", "no_consent"),
+        ("pause", "paused"),
+        ("back", "exported"),
+        ("vague", "paused"),
+        ("kid", "minor"),
+        ("adult", "exported"),
+        ("private", "exported"),
+        ("unasked", "exported"),
+        ("lapsed", "exported"),
+        ("quit", "no_consent"),
+        ("moved", "no_consent"),
         ("barred", "suppressed"),
         ("both", "no_consent"),
         ("silent", "no_consent"),
@@ -63,6 +75,41 @@ def test_each_of_the_six_is_decided_with_a_reason(
 )
 def test_the_hard_ones_are_decided(hard_night: Built, customer_id: str, status: str) -> None:
     assert decision(hard_night, customer_id, "email_file")[0] == status
+
+
+def test_an_objection_by_another_record_is_told_as_one(hard_night: Built) -> None:
+    assert decision(hard_night, "wife", "email_file")[1] == (
+        "Another customer with the same e-mail address objected to marketing by e-mail"
+    )
+    assert decision(hard_night, "husband", "email_file")[1] == "No current consent for marketing by e-mail"
+
+
+def test_a_minor_gets_no_list(hard_night: Built) -> None:
+    assert decision(hard_night, "kid", "email_file") == ("minor", "May be younger than 16", 0)
+    assert "kid" not in pl.read_parquet(hard_night.night.features / "customers.parquet")["customer_id"]
+
+
+def test_whoever_does_not_allow_personalisation_leaves_no_trace(hard_night: Built) -> None:
+    """Seven people bought a hammer; of moved alone it may be known."""
+    silent = {"kid", "private", "unasked", "lapsed", "quit", "called"}
+    queries = {
+        "core.fct_interactions": "customer_id",
+        "features.customer_features": "customer_id",
+        "features.customer_category_affinities": "customer_id",
+        "intermediate.int_order_lines__attributed": "person_id",
+    }
+    with connect(hard_night.night.warehouse, read_only=True) as con:
+        for table, column in queries.items():
+            known = small_frame(con, f"SELECT {column} FROM {table}").get_column(column).to_list()
+            assert known
+            assert silent.isdisjoint(known)
+        who = "SELECT customer_id, is_minor FROM core.dim_customers WHERE NOT may_personalise ORDER BY ALL"
+        not_asked = {"both", "today", "ends"}
+        assert dict(small_frame(con, who).iter_rows()) == {name: name == "kid" for name in silent | not_asked}
+        bought = "SELECT buyers_ever FROM features.product_popularity WHERE product_id = 'hammer'"
+        assert small_frame(con, bought).item() == 1
+    handed = pl.read_parquet(hard_night.night.features / "customers.parquet")
+    assert set(handed.filter(~pl.col("may_personalise"))["customer_id"]) == (silent | not_asked) - {"kid"}
 
 
 def test_a_short_list_says_how_short(hard_night: Built) -> None:
@@ -199,7 +246,10 @@ def test_deciding_needs_the_stages_before(tmp_path, toy_night: Built) -> None:
 
 
 def test_nobody_without_a_current_grant_is_a_recipient(hard_night: Built, toy_night: Built) -> None:
-    for built, allowed in ((toy_night, {"ann", "ben"}), (hard_night, {"new", "twin-a", "free", "ends"})):
+    for built, allowed in (
+        (toy_night, {"ann", "ben"}),
+        (hard_night, {"new", "twin-a", "back", "adult", "ends", "private", "unasked", "lapsed"}),
+    ):
         for table in ("sync_email_file__recipients", "sync_crm_file__recipients"):
             assert set(handed_on(built, table).get_column("customer_id")) == allowed
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from expectations import permission
 from recsys.config import load_shop
 from recsys.contracts import CONTRACTS
 from recsys.demo.shop import DemoSummary, products_for, write_demo
@@ -381,6 +382,14 @@ def test_permissions_have_the_shares_of_a_real_shop(demo: Demo) -> None:
     assert last.filter(expired).height > 30
     statements = demo.raw("consents").group_by("customer_id", "channel", "purpose").agg(pl.col("status").n_unique())
     assert statements.filter(pl.col("status") > 1).height > 500
+
+
+def test_most_customers_allow_personalisation_and_answer_the_same_everywhere(demo: Demo) -> None:
+    permissions = permission.gather(demo.night)
+    assert 0.6 < permissions.personalised.height / 2000 < 0.75
+    answers = demo.raw("consents").filter(purpose="personalisation")
+    at_once = answers.group_by("customer_id", "occurred_at").agg(pl.col("status").n_unique())
+    assert at_once["status"].max() == 1
 
 
 def test_one_customer_in_twenty_has_no_history(demo: Demo) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from expectations import evidence as evidence_of
 from expectations import facts as facts_of
+from expectations import permission
 from expectations.batches import Batch, batches
 from expectations.evidence import Evidence, FinishedFile
 from expectations.facts import Facts
@@ -26,7 +27,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Facts]:
     night = gate_night.write_night(tmp_path_factory.mktemp("good"))
     evidence, checks = evidence_of.gather(night)
     assert evidence is not None, checks
-    return evidence, facts_of.gather(night)
+    return evidence, facts_of.gather(night, permission.gather(night))
 
 
 @pytest.fixture(scope="module")
@@ -412,4 +413,4 @@ def test_a_visitors_purchases_are_the_customers_when_every_link_leads_there(tmp_
             {"visitor_id": "v-both", "customer_id": "ben", "seen_at": at},
         ],
     )
-    assert facts_of.gather(night).bought.rows() == [("ann", "hammer")]
+    assert facts_of.gather(night, permission.gather(night)).bought.rows() == [("ann", "hammer")]

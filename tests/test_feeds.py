@@ -93,7 +93,7 @@ def test_files_without_a_date_must_be_accepted_as_such(shop: Shop) -> None:
 @pytest.mark.parametrize("table", FEEDS)
 def test_a_list_that_shrank_since_the_last_published_night_stops_the_next(shop: Shop, table: str) -> None:
     publish(night(shop))
-    before = {"consents": 7, "suppressions": 1}[table]
+    before = {"consents": 14, "suppressions": 1}[table]
     path = shop.folder / "inbox" / toy.RUN_DATE.isoformat() / f"{table}.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     with pytest.raises(PermissionFeedUnfit) as error:

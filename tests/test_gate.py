@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expectations import companions, facts, gate, recount, shape, suites, volume
+from expectations import companions, facts, gate, permission, recount, shape, suites, volume
 from expectations import evidence as evidence_of
 from expectations.crashes import explained, harmless
 from expectations.evidence import Evidence, file_of, read_finished
@@ -355,7 +355,7 @@ def test_a_gap_or_a_half_empty_slot_is_found(night: Night, emptied: tuple[str, .
 
 
 def tables(night: Night) -> set[str]:
-    return failures(companions.tables(evidence_in(night), facts.gather(night)))
+    return failures(companions.tables(evidence_in(night), facts.gather(night, permission.gather(night))))
 
 
 def test_the_tables_of_the_good_night_agree(night: Night) -> None:
@@ -484,13 +484,21 @@ def test_an_audience_that_shrank_overnight_makes_it_red(night: Night, monkeypatc
 
 
 def test_the_shape_of_the_night_only_warns(night: Night) -> None:
-    assert failures(shape.check(evidence_in(night), facts.gather(night))) == set()
+    assert failures(shape.check(evidence_in(night), facts.gather(night, permission.gather(night)))) == set()
     same = evidence_in(night).recommendations.with_columns(product_id=pl.lit("green")).filter(pl.col("rank") < 3)
-    known = facts.gather(night)
+    known = facts.gather(night, permission.gather(night))
     many = pl.concat([known.products] + [known.products.with_columns(product_id=pl.lit(str(n))) for n in range(4)])
     checks = shape.check(replace(evidence_in(night), recommendations=same), replace(known, products=many))
     assert failures(checks) == {"shape: full_lists", "shape: catalogue_coverage", "shape: top_product"}
     assert {check.severity for check in checks} == {"warning"}
+
+
+def test_popular_lists_that_begin_alike_are_nothing_unusual(night: Night) -> None:
+    rows = evidence_in(night).recommendations.with_columns(source=pl.lit("popular"), product_id=pl.lit("green"))
+    checks = shape.check(
+        replace(evidence_in(night), recommendations=rows), facts.gather(night, permission.gather(night))
+    )
+    assert "shape: top_product" not in failures(checks)
 
 
 def test_many_bad_rows_warn_before_they_stop_the_night(night: Night) -> None:
@@ -499,7 +507,7 @@ def test_many_bad_rows_warn_before_they_stop_the_night(night: Night) -> None:
     row = ("order_lines", "orders.csv", 7, "quantity", "not a number", "abc", "def")
     bad = pl.DataFrame([row, (*row[:3], "unit_price", *row[4:])], schema=QUARANTINE_SCHEMA, orient="row")
     write_quarantine(night, [bad])
-    checks = shape.check(evidence_in(night), facts.gather(night))
+    checks = shape.check(evidence_in(night), facts.gather(night, permission.gather(night)))
     assert failures(checks) == {"shape: bad_rows"}
     assert checks[-1].detail == "more than 0.25% of the rows were bad in order_lines"
 

@@ -33,6 +33,7 @@ def test_what_a_resolved_visitor_did_belongs_to_the_customer(hard_night: Built) 
     with connect(hard_night.night.warehouse, read_only=True) as con:
         query = "SELECT customer_id, product_id, is_bought, wishlists FROM core.fct_interactions ORDER BY ALL"
         assert small_frame(con, query).rows() == [
+            ("moved", "hammer", True, 0),
             ("new", "black", True, 0),
             ("new", "green", True, 0),
             ("new", "saw", False, 1),

@@ -440,7 +440,7 @@ def test_the_share_of_bad_rows_decides_at_half_a_percent(shop: Shop, night: Nigh
 def test_one_bad_consent_stops_the_night(shop: Shop, night: Night) -> None:
     path = shop.folder / "inbox" / toy.RUN_DATE.isoformat() / "consents.csv"
     path.write_text(path.read_text().replace("granted", "perhaps", 1))
-    with pytest.raises(TooManyBadRows, match=r"consents: 1 of 7 .* not_allowed in status x 1 \(first in line 2\)"):
+    with pytest.raises(TooManyBadRows, match=r"consents: 1 of 14 .* not_allowed in status x 1 \(first in line 2\)"):
         stage.run(night)
 
 

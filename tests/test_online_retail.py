@@ -102,8 +102,10 @@ def test_the_counts_of_a_night_are_those_of_the_files(nights: ThreeNights) -> No
     assert lines.height == kept
     assert lines["customer_id"].drop_nulls().n_unique() == customers
     features = pl.read_parquet(night.features / "interactions.parquet").filter("is_bought")
-    assert features["customer_id"].n_unique() <= bought
-    assert features["customer_id"].n_unique() > 0.98 * bought
+    allowed = pl.read_parquet(night.features / "customers.parquet").filter("may_personalise")
+    assert 0.75 * customers < allowed.height < 0.85 * customers
+    assert features["customer_id"].n_unique() <= allowed.height
+    assert features["customer_id"].n_unique() > 0.98 * allowed.height * bought / customers
 
 
 def test_the_third_night_loads_only_its_own_new_file(nights: ThreeNights) -> None:
@@ -130,13 +132,16 @@ def test_every_customer_is_accounted_for_and_lists_are_individual(nights: ThreeN
             "select (select count(*) from dim_customers), count(*), count(*) filter (status = 'exported') "
             "from decisions where run_date = '2011-11-09' and channel = 'email_file'"
         ).fetchall()[0]
-        lists, different = con.execute(
-            "select count(*), count(distinct products) from (select customer_id, list(product_id order by rank) as "
-            "products from recommendations where run_date = '2011-11-09' group by 1)"
+        lists, different, broad = con.execute(
+            "select count(*), count(distinct products) filter (may_personalise), "
+            "count(distinct products) filter (not may_personalise) "
+            "from (select customer_id, list(product_id order by rank) as products from recommendations "
+            "where run_date = '2011-11-09' group by 1) join dim_customers using (customer_id)"
         ).fetchall()[0]
     assert known == decided == lists
     assert 0.75 * known < exported < 0.9 * known
-    assert different > 0.95 * lists
+    assert different > 0.95 * 0.75 * lists
+    assert broad == 1
 
 
 def test_the_facts_of_the_whole_data_set(tmp_path: Path) -> None:

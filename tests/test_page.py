@@ -75,6 +75,13 @@ def test_a_green_night_says_so_and_its_sums_add_up(green):
     assert page.run(green) == {"light": "green", "page": "nights/2026-03-31/page/index.html", "problems": 0}
 
 
+def test_the_page_says_how_many_get_the_broad_variant(green):
+    assert "; 1 of them did not allow personalisation and gets the broad variant, the popular list" in read(green)
+    with duckdb.connect(str(green.warehouse)) as con:
+        con.execute("UPDATE core.dim_customers SET may_personalise = false")
+    assert "; 6 of them did not allow personalisation and get the broad variant" in read(green)
+
+
 def test_sums_that_do_not_add_up_are_shown(green):
     decided = pl.read_parquet(green.decisions / "fct_decisions.parquet")
     write_parquet(decided.filter(pl.col("customer_id") != "eve"), green.decisions / "fct_decisions.parquet")

@@ -33,7 +33,7 @@ PRODUCTS = pl.DataFrame(
         "replenishable": [row["replenishable"] for row in ROWS["products"]],
     }
 ).sort("product_id")
-CUSTOMERS = pl.DataFrame({"customer_id": ["ann", "ben", "cat", "dan", "eve", "fay"]})
+CUSTOMERS = pl.DataFrame({"customer_id": ["ann", "ben", "cat", "dan", "eve", "fay"], "may_personalise": True})
 POPULARITY = pl.DataFrame(
     {"product_id": ["green", "black", "hammer", "mint", "saw", "drill"], "rank": [1, 2, 3, 4, 5, 6]}
 )
@@ -102,6 +102,28 @@ def test_cold_customer_gets_popular_items(lists):
     assert _of(lists, "fay")["score"].to_list() == [1, 1 / 2, 1 / 3, 1 / 4]
 
 
+@pytest.mark.parametrize("answer", [False, None])
+def test_whoever_does_not_allow_personalisation_gets_the_popular_list(night, answer):
+    """Dan bought a hammer. That is not known here, so it is in his list like in everybody's."""
+    allowed = pl.when(pl.col("customer_id") != "dan").then(True).otherwise(pl.lit(answer, pl.Boolean))
+    write_features(
+        night,
+        interactions=INTERACTIONS.filter(pl.col("customer_id") != "dan"),
+        customers=CUSTOMERS.with_columns(may_personalise=allowed),
+    )
+    counts = recommend.run(night)
+    lists = pl.read_parquet(night.recommendations)
+    assert _products(lists, "dan") == ["green", "black", "hammer", "mint"]
+    assert _of(lists, "dan")["source"].unique().to_list() == ["popular"]
+    assert counts["may_not_personalise"] == 1
+
+
+def test_a_history_that_should_not_be_here_is_not_used_for_an_individual_list(night):
+    write_features(night, customers=CUSTOMERS.with_columns(may_personalise=False))
+    recommend.run(night)
+    assert pl.read_parquet(night.recommendations)["source"].unique().to_list() == ["popular"]
+
+
 def test_customers_with_history_get_individual_items_of_their_own_kind_first(lists):
     teas, tools = {"green", "black", "mint"}, {"hammer", "saw", "drill"}
     for customer, own in (("ann", teas), ("ben", teas), ("cat", teas), ("dan", tools), ("eve", tools)):
@@ -144,7 +166,7 @@ def test_products_that_may_not_be_recommended_still_tell_about_taste(night):
     """Gus and Hal share only the oolong, which is out of stock; through it Gus gets Hal's mint."""
     rows = [("gus", "oolong", 1.0, True), ("hal", "oolong", 1.0, True), ("hal", "mint", 1.0, True)]
     more = pl.DataFrame(rows, schema=INTERACTIONS.columns, orient="row")
-    customers = pl.DataFrame({"customer_id": ["gus", "hal"]})
+    customers = pl.DataFrame({"customer_id": ["gus", "hal"], "may_personalise": True})
     write_features(night, interactions=pl.concat([INTERACTIONS.filter(customer_id="dan"), more]), customers=customers)
     recommend.run(night)
     first = _of(pl.read_parquet(night.recommendations), "gus").head(1)
@@ -278,7 +300,7 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
                 "replenishable": [thing in replenishable for thing in things],
             }
         ),
-        customers=pl.DataFrame({"customer_id": [f"c{i}" for i in range(5)]}),
+        customers=pl.DataFrame({"customer_id": [f"c{i}" for i in range(5)], "may_personalise": True}),
         popularity=pl.DataFrame(
             [(thing, rank) for rank, thing in enumerate(sorted(eligible), 1)],
             schema={"product_id": pl.String, "rank": pl.Int64},

@@ -1,6 +1,6 @@
 """The re-count reads the finished files and the raw tables, and finds everyone who must not be written to."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expectations import evidence as evidence_of
-from expectations import recount
+from expectations import facts, permission, recount
 from expectations.evidence import Evidence, file_of
-from expectations.recount import Permissions, newest_statements, suppressed
+from expectations.permission import Permissions, newest_statements, suppressed
 from recsys.night import Night
 from tests import gate_night, toy
 from tests.gate_night import Change
@@ -31,8 +31,13 @@ def evidence_in(night: Night) -> Evidence:
 
 
 def failed(night: Night, channel: int = 0) -> dict[str, str]:
-    checks = recount.check(evidence_in(night), recount.gather(night), night.shop.channels[channel])
+    checks = recount.check(evidence_in(night), permission.gather(night), night.shop.channels[channel])
     assert {check.severity for check in checks} == {"critical"}
+    return {check.check: check.detail for check in checks if not check.passed}
+
+
+def failed_lists(night: Night) -> dict[str, str]:
+    checks = recount.lists(evidence_in(night), permission.gather(night))
     return {check.check: check.detail for check in checks if not check.passed}
 
 
@@ -183,6 +188,104 @@ def test_a_suppression_of_another_channel_night_or_person_does_not_hold(
     assert failed(night) == {}
 
 
+@pytest.mark.parametrize(
+    ("value", "finding"),
+    [
+        ("2026-03-31", None),
+        ("2026-04-01", "not_paused"),
+        (" 2026-04-01 ", "not_paused"),
+        ("1.4.2026", "not_paused"),
+        ("2026-02-30", "not_paused"),
+        (None, "not_paused"),
+    ],
+)
+def test_a_pause_holds_through_its_day_and_without_a_readable_one_for_ever(
+    night: Night, value: str | None, finding: str | None
+) -> None:
+    pause = {"customer_id": "ann", "topic": "all", "choice": "pause_until", "value": value}
+    toy.write_raw(
+        night,
+        preferences=[
+            pause | {"value": "2026-12-31", "occurred_at": datetime(2026, 3, 1)},
+            pause | {"occurred_at": datetime(2026, 3, 2)},
+            pause | {"choice": "interested", "value": "2026-12-31", "occurred_at": datetime(2026, 3, 3)},
+            pause | {"value": "2026-12-31", "occurred_at": END},
+        ],
+    )
+    assert set(failed(night)) == ({finding} if finding else set())
+
+
+@pytest.mark.parametrize(("birth_year", "finding"), [(2009, None), (2010, "no_minor"), (2026, "no_minor")])
+def test_whoever_may_still_be_younger_is_a_minor(night: Night, birth_year: int, finding: str | None) -> None:
+    young = [row | {"birth_year": birth_year} if row["customer_id"] == "ben" else row for row in toy.ROWS["customers"]]
+    toy.write_raw(night, customers=young)
+    assert set(failed(night, 1)) == ({finding} if finding else set())
+
+
+def test_on_the_last_day_of_a_year_everybody_has_had_a_birthday() -> None:
+    people = pl.DataFrame({"customer_id": ["a", "b", "c"], "birth_year": [2010, 2011, None]})
+    assert permission.minors(people, 16, date(2026, 12, 31))["customer_id"].to_list() == ["b"]
+    assert permission.minors(people, 16, date(2026, 12, 30))["customer_id"].to_list() == ["a", "b"]
+
+
+def with_another(night: Night, consents: list[dict[str, object]], **fields: object) -> None:
+    """The toy shop and one more customer record, `other`, with these statements."""
+    other = toy.ROWS["customers"][0] | {"customer_id": "other"} | fields
+    toy.write_raw(night, customers=[*toy.ROWS["customers"], other], consents=[*toy.ROWS["consents"], *consents])
+    extra = pl.DataFrame({"customer_id": ["other", "other"], "channel": ["email_file", "crm_file"]})
+    gate_night.change_parquet(
+        night.decisions / "fct_decisions.parquet", lambda frame: pl.concat([frame, extra], how="diagonal")
+    )
+    status = pl.col("status").fill_null("no_consent")
+    gate_night.change_parquet(night.decisions / "fct_decisions.parquet", lambda frame: frame.with_columns(status))
+
+
+@pytest.mark.parametrize("status", ["withdrawn", "denied"])
+@pytest.mark.parametrize("channel", [0, 1])
+def test_what_another_record_objects_to_at_an_address_holds_for_it(night: Night, status: str, channel: int) -> None:
+    said = [consent("granted", NEW_YEAR, customer_id="other"), consent(status, FEBRUARY, customer_id="other")]
+    with_another(night, said, email=" ANN@example.com")
+    assert failed(night, channel) == {"nobody_at_an_objecting_address": "1 of 2 rows"}
+
+
+def test_an_objection_on_another_channel_or_taken_back_does_not_hold(night: Night) -> None:
+    said = [
+        consent("withdrawn", NEW_YEAR, customer_id="other"),
+        consent("granted", FEBRUARY, customer_id="other"),
+        consent("withdrawn", FEBRUARY, customer_id="other", channel="sms"),
+    ]
+    with_another(night, said, email="ann@example.com")
+    assert failed(night) == {}
+
+
+def test_a_suppression_of_another_record_holds_for_its_address(night: Night) -> None:
+    with_another(
+        night, [consent("granted", NEW_YEAR, customer_id="other")], email="ann@example.com", phone="+4930123456"
+    )
+    toy.write_parquet(
+        toy.frame(
+            "suppressions",
+            [
+                *toy.ROWS["suppressions"],
+                {"phone": "+49/30 123456", "channel": "all", "reason": "complaint", "occurred_at": NEW_YEAR},
+            ],
+        ),
+        night.raw / "suppressions.parquet",
+    )
+    assert failed(night) == {"nobody_at_an_objecting_address": "1 of 2 rows"}
+
+
+def test_two_recipients_at_one_address_are_found_in_every_kind_of_file(night: Night) -> None:
+    same = [row | {"email": "ONE@example.com"} for row in toy.ROWS["customers"]]
+    toy.write_raw(
+        night,
+        customers=same,
+        suppressions=[],
+        consents=[consent("granted", NEW_YEAR, customer_id=name) for name in ("ann", "ben")],
+    )
+    assert failed(night, 1) == {"one_recipient_per_address": "1 of 2 rows"}
+
+
 def consent(status: str, at: datetime, valid_until: datetime | None = None, **fields: object) -> dict[str, object]:
     return {
         "customer_id": "ann",
@@ -195,6 +298,67 @@ def consent(status: str, at: datetime, valid_until: datetime | None = None, **fi
 
 
 NEW_YEAR = datetime(2026, 1, 1)
+FEBRUARY = datetime(2026, 2, 1)
+MARCH = datetime(2026, 3, 1)
+
+
+def personal(status: str, at: datetime, valid_until: datetime | None = None, **fields: object) -> dict[str, object]:
+    return consent(status, at, valid_until, purpose="personalisation", **fields)
+
+
+@pytest.mark.parametrize(
+    ("rows", "allowed"),
+    [
+        ([], True),
+        ([personal("denied", FEBRUARY, channel="sms")], False),
+        ([personal("withdrawn", FEBRUARY)], False),
+        ([personal("withdrawn", FEBRUARY), personal("granted", MARCH)], True),
+        ([personal("granted", FEBRUARY, END)], False),
+        ([personal("granted", FEBRUARY, END), personal("granted", FEBRUARY, channel="post")], True),
+        ([personal("granted", FEBRUARY, END + timedelta(seconds=1))], True),
+        ([personal("withdrawn", END)], True),
+        ([consent("withdrawn", FEBRUARY)], False),
+        ([consent("withdrawn", FEBRUARY), consent("granted", FEBRUARY, channel="push")], True),
+        ([consent("withdrawn", FEBRUARY), consent("granted", FEBRUARY, MARCH, channel="push")], False),
+        ([consent("granted", FEBRUARY, MARCH)], True),
+    ],
+)
+def test_an_individual_list_needs_a_consent_that_nothing_contradicts(
+    night: Night, rows: list[dict[str, object]], allowed: bool
+) -> None:
+    with_rows(night, "consents", *rows)
+    found = {} if allowed else {"individual_only_where_allowed": "3 of 11 rows"}
+    assert failed_lists(night) == found
+
+
+def test_a_suppression_everywhere_is_an_objection_to_personalisation(night: Night) -> None:
+    barred = {"email": "ANN@example.com", "reason": "complaint", "occurred_at": NEW_YEAR}
+    with_rows(night, "suppressions", barred | {"channel": "email"})
+    assert failed_lists(night) == {}
+    with_rows(night, "suppressions", barred | {"channel": "all"})
+    assert failed_lists(night) == {"individual_only_where_allowed": "3 of 11 rows"}
+
+
+def test_a_minor_with_a_list_is_found(night: Night) -> None:
+    young = [row | {"birth_year": 2012} if row["customer_id"] == "fay" else row for row in toy.ROWS["customers"]]
+    toy.write_raw(night, customers=young)
+    assert failed_lists(night) == {"no_list_for_minors": "4 of 24 rows"}
+
+
+def test_without_any_statement_nobody_has_an_individual_list(night: Night) -> None:
+    toy.write_raw(night, consents=[])
+    assert failed_lists(night) == {"individual_only_where_allowed": "11 of 11 rows"}
+
+
+def test_what_must_not_be_known_is_no_reason_against_a_product(night: Night) -> None:
+    """Dan has a hammer and a saw, Eve a hammer: once Dan may not be personalised, his are not looked up."""
+    assert facts.gather(night, permission.gather(night)).bought.sort("customer_id", "product_id").rows() == [
+        ("dan", "hammer"),
+        ("dan", "saw"),
+        ("eve", "hammer"),
+    ]
+    with_rows(night, "consents", personal("denied", FEBRUARY, customer_id="dan"))
+    assert facts.gather(night, permission.gather(night)).bought.rows() == [("eve", "hammer")]
 
 
 @pytest.mark.parametrize(
@@ -277,7 +441,7 @@ def test_the_file_itself_is_read_not_what_it_was_made_from(night: Night) -> None
 def test_a_night_without_any_consent_exports_nobody(night: Night) -> None:
     toy.write_raw(night, consents=[])
     evidence = evidence_in(night)
-    permissions = recount.gather(night)
+    permissions = permission.gather(night)
     for channel in night.shop.channels:
         checks = {check.check: check for check in recount.check(evidence, permissions, channel)}
         assert checks["newest_statement_is_granted"].detail == "2 of 2 rows"

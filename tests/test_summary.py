@@ -38,10 +38,11 @@ def test_a_green_night_shows_counts_seconds_and_paths(whole, tmp_path, monkeypat
     is_whole, lines = shown(whole)
     assert is_whole
     assert lines[0] == "toy, night of 2026-03-31: green"
-    assert lines[1:9] == [
+    assert lines[1:10] == [
         "customers email_file crm_file",
         "known 6",
         "recommended 6",
+        "broad variant 1",
         "exported 2 2",
         "held back 4 4",
         "opted out or undeliverable 1 1",

@@ -6,10 +6,12 @@ Ann, Ben and Cat buy teas; Dan and Eve buy tools; Fay has no history. The night 
 |---|---|---|
 | ann | green, black | yes |
 | ben | green, black, mint | yes; a consent that ends on 2026-12-31 |
-| cat | green; viewed black before she signed up (visitor v-cat, linked) | withdrew on 2026-03-20 |
+| cat | green; viewed black before she signed up (visitor v-cat, linked) | withdrew on 2026-03-20; still wants letters |
 | dan | hammer, saw | granted, but his address hard-bounced |
 | eve | hammer; ordered a drill and returned it | granted, but the consent ended on 2026-03-01 |
 | fay | nothing | granted; her e-mail address is not one |
+
+Everybody allows personalisation, for as long as they like.
 
 Products: teas are replenishable (green, black, mint, oolong); tools are not (hammer, saw, drill); oolong is out of
 stock, and test is sensitive.
@@ -130,9 +132,14 @@ ROWS: dict[str, list[dict[str, object]]] = {
         _consent("ben", "granted", "2026-01-01T00:00:00", "2026-12-31T00:00:00"),
         _consent("cat", "granted", "2026-01-01T00:00:00"),
         _consent("cat", "withdrawn", "2026-03-20T00:00:00"),
+        _consent("cat", "granted", "2026-01-01T00:00:00") | {"channel": "post"},
         _consent("dan", "granted", "2026-01-01T00:00:00"),
         _consent("eve", "granted", "2026-01-01T00:00:00", "2026-03-01T00:00:00"),
         _consent("fay", "granted", "2026-01-01T00:00:00"),
+        *(
+            _consent(customer, "granted", "2026-01-01T00:00:00") | {"purpose": "personalisation"}
+            for customer in ("ann", "ben", "cat", "dan", "eve", "fay")
+        ),
     ],
     "suppressions": [
         {

@@ -19,7 +19,8 @@ allowed as (
         on recipients.customer_id = consents.customer_id
         and channels.contact_channel = consents.contact_channel
     cross join {{ ref('stg_night__settings') }} as settings
-    where consents.status = 'granted'
+    where consents.purpose = 'marketing'
+        and consents.status = 'granted'
         and coalesce(consents.valid_until > settings.night_end, consents.valid_until is null)
         and not exists (
             select 1

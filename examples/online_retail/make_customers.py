@@ -67,6 +67,7 @@ PEOPLE = """
     GROUP BY 1
 """
 
+# 0-79 allow personalisation, 80-84 deny it
 # 0-74 consent to e-mail and post, 75-84 to e-mail only, 85-89 withdrew after a month, 90-99 never said anything;
 # 3, 13 and 23 bounced
 CUSTOMERS = """
@@ -84,6 +85,10 @@ CONSENTS = """
     SELECT customer_id, 'email', 'marketing', 'withdrawn', strftime(created_at::TIMESTAMP + INTERVAL 30 DAY,
         '%Y-%m-%d %H:%M:%S'), 'made'
     FROM people WHERE dice BETWEEN 85 AND 89
+    UNION ALL
+    SELECT customer_id, 'email', 'personalisation', CASE WHEN dice < 80 THEN 'granted' ELSE 'denied' END, created_at,
+        'made'
+    FROM people WHERE dice < 85
     ORDER BY ALL
 """
 SUPPRESSIONS = """

@@ -32,7 +32,7 @@ _STATUS = Column(
     "status",
     "VARCHAR",
     "exported, or the first reason to hold the customer back: suppressed, no_consent, consent_expired, "
-    "invalid_address, duplicate_address, too_few_items",
+    "paused, minor, invalid_address, duplicate_address, too_few_items",
 )
 _ITEMS = Column("items", "BIGINT", "Recommended products that fit the channel's places; they leave only when exported")
 _SHA256 = Column("sha256", "VARCHAR", "Hex SHA-256 of the file's bytes")

@@ -35,7 +35,12 @@ MARTS: tuple[Mart, ...] = (
         "dim_customers",
         "One row per known customer.",
         ("customer_id",),
-        _OF_CUSTOMERS | {"visitors": "Visitor ids that were resolved to this customer"},
+        _OF_CUSTOMERS
+        | {
+            "visitors": "Visitor ids that were resolved to this customer",
+            "is_minor": "May be younger than the shop writes to; nothing they do is used",
+            "may_personalise": "What they do may be used; everybody else gets the popular list",
+        },
     ),
     Mart(
         "core",
@@ -72,7 +77,7 @@ MARTS: tuple[Mart, ...] = (
     Mart(
         "features",
         "customer_features",
-        "One row per known customer: how recently, how often and for how much.",
+        "One row per customer who may be personalised: how recently, how often and for how much.",
         ("customer_id",),
         _CUSTOMER
         | {
@@ -123,8 +128,10 @@ MARTS: tuple[Mart, ...] = (
         _CUSTOMER
         | {
             "contact_channel": "email, sms, push, post or ads",
-            "reason": "suppressed, no_consent, consent_expired, invalid_address; null when they may be contacted",
+            "reason": "suppressed, no_consent, consent_expired, paused, minor, invalid_address; "
+            "null when they may be contacted",
             "is_contactable": "May be contacted over this channel",
+            "is_objected_by_another": "Another customer with the same address refused there",
             "consent_valid_until": "When the consent ends by itself (UTC); null means never, or no consent",
         },
     ),

@@ -15,8 +15,8 @@ NOT_YET = np.int64(2**62)
 """A moment that never comes."""
 RENEWAL_FROM = MIDNIGHTS[0] - 90 * 86_400
 YEAR = 365 * 86_400
-_GRANTED_AT_FIRST = {"email": 0.72, "sms": 0.50, "push": 0.30, "post": 0.55, "ads": 0.25}
-_SAID_NOTHING = {"email": 0.05, "sms": 0.25, "push": 0.45, "post": 0.30, "ads": 0.40}
+_GRANTED_AT_FIRST = {"email": 0.72, "sms": 0.50, "push": 0.30, "post": 0.55, "ads": 0.25, "personalisation": 0.8}
+_SAID_NOTHING = {"email": 0.05, "sms": 0.25, "push": 0.45, "post": 0.30, "ads": 0.40, "personalisation": 0.05}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ def simulate_permissions(people: People, seed: int) -> Permissions:
     for channel in ContactChannel:
         rng = stream(seed, f"consents {channel}")
         marketing, spans[channel] = _statements(rng, people, channel, "marketing")
-        personal, _ = _statements(rng, people, channel, "personalisation")
+        # one question on every form, so everywhere the same answer at the same moment
+        personal, _ = _statements(stream(seed, "consents personalisation"), people, channel, "personalisation")
         # who was not asked about contact was not asked about personalisation either
         statements += [marketing, personal.join(marketing.select("customer").unique(), on="customer", how="semi")]
     consents = pl.concat(statements).filter(pl.col("day") < DAYS)
@@ -68,13 +69,14 @@ def _statements(
     some are withdrawn later, some of those given again. A few of the noes turn into a yes.
     """
     size = people.size
+    asked = channel if purpose == "marketing" else purpose
     thrown, later = rng.random(size), rng.random(size)
-    granted_share: Floats = np.full(size, _GRANTED_AT_FIRST[channel])
-    if channel == "sms":  # hardly anybody allows text messages without giving a number
+    granted_share: Floats = np.full(size, _GRANTED_AT_FIRST[asked])
+    if asked == "sms":  # hardly anybody allows text messages without giving a number
         has_phone = people.cards["phone_before"].is_not_null().to_numpy()
         granted_share = np.where(has_phone, granted_share, 0.04)
     grants = thrown < granted_share
-    denies = ~grants & (thrown < 1 - _SAID_NOTHING[channel])
+    denies = ~grants & (thrown < 1 - _SAID_NOTHING[asked])
     created = people.created_at + 5
     end = np.full(size, MIDNIGHTS[DAYS] - 1)
 

@@ -124,6 +124,7 @@ def write_settings(night: Night) -> None:
             "k": [recommend.k],
             "half_life_days": [recommend.half_life_days],
             "popular_days": [recommend.popular_days],
+            "min_age": [night.shop.permission.min_age],
             "weight_order": [recommend.weights.order],
             "weight_cart": [recommend.weights.cart],
             "weight_wishlist": [recommend.weights.wishlist],

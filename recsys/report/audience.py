@@ -58,6 +58,8 @@ class Audience:
     customers_with_list: int
     customers_reached: int
     """Customers exported on at least one channel."""
+    customers_broad: int
+    """Customers with a list who do not allow personalisation: theirs is the broad variant, the popular list."""
     model_version: str | None
 
     @property
@@ -99,7 +101,9 @@ def count_audience(night: Night) -> Audience:
         totals = con.execute(
             "SELECT (SELECT count(DISTINCT customer_id) FROM listed), "
             "(SELECT count(DISTINCT customer_id) FROM decided WHERE status = $exported), "
-            "(SELECT max(model_version) FROM listed)",
+            "(SELECT max(model_version) FROM listed), "
+            "(SELECT count(*) FROM warehouse.core.dim_customers WHERE NOT may_personalise "
+            "AND customer_id IN (SELECT customer_id FROM listed))",
             {"exported": Status.EXPORTED.value},
         ).fetchall()[0]
         products = small_frame(
@@ -127,6 +131,7 @@ def count_audience(night: Night) -> Audience:
         customers_with_list=totals[0],
         customers_reached=totals[1],
         model_version=totals[2],
+        customers_broad=totals[3],
     )
 
 

@@ -68,6 +68,7 @@ def _counts(facts: Facts, audience: Audience) -> Table:
     known = "?" if facts.customers is None else f"{facts.customers:,}"
     table.add_row("known", known, *("" for _ in audience.channels))
     table.add_row("recommended", f"{audience.customers_with_list:,}", *("" for _ in audience.channels))
+    table.add_row("  broad variant", f"{audience.customers_broad:,}", *("" for _ in audience.channels), style="dim")
     exported = [
         f"{channel.exported:,}" if channel.channel in facts.published else f"({channel.exported:,}, not exported)"
         for channel in audience.channels

@@ -10,9 +10,15 @@ STATUS_WORDS: dict[str, tuple[str, str]] = {
     ),
     Status.NO_CONSENT: (
         "No consent",
-        "They never agreed to marketing on this channel, or took it back. Unknown counts as no.",
+        "They never agreed to marketing on this channel, or took it back, or another customer with the same address "
+        "did. Unknown counts as no.",
     ),
     Status.CONSENT_EXPIRED: ("Consent has ended", "They agreed for a limited time, and that time is over."),
+    Status.PAUSED: ("Asked for a pause", "They asked not to be written to until a day that has not passed yet."),
+    Status.MINOR: (
+        "May be too young",
+        "By their year of birth they may be younger than the shop writes to. Nothing about them is used.",
+    ),
     Status.INVALID_ADDRESS: ("No usable address", "The address is missing or cannot be one."),
     Status.DUPLICATE_ADDRESS: (
         "Same address as somebody else",
@@ -26,7 +32,11 @@ STATUS_WORDS: dict[str, tuple[str, str]] = {
 
 SOURCE_WORDS: dict[str, tuple[str, str]] = {
     Source.INDIVIDUAL: ("Individual", "Chosen for this customer from what they bought and looked at."),
-    Source.POPULAR: ("Popular", "Bought by most people lately; for customers about whom nothing is known yet."),
+    Source.POPULAR: (
+        "Popular",
+        "Bought by most people lately; for customers about whom nothing is known yet, or who do not "
+        "want it to be used.",
+    ),
 }
 
 CONTACT_WORDS: dict[str, str] = {

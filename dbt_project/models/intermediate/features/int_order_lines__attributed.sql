@@ -10,6 +10,12 @@ ids as (
 
 ),
 
+permissions as (
+
+    select customer_id, may_personalise from {{ ref('int_customers__permitted') }}
+
+),
+
 final as (
 
     select
@@ -22,6 +28,8 @@ final as (
         order_lines.ordered_at
     from order_lines
     left join ids on coalesce(order_lines.customer_id, order_lines.visitor_id) = ids.id
+    left join permissions on ids.customer_id = permissions.customer_id
+    where ids.customer_id is null or permissions.may_personalise
 
 )
 

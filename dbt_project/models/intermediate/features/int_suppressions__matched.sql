@@ -50,6 +50,9 @@ final as (
         matches.customer_id,
         contact_channels.contact_channel,
         matches.reason,
+        bool_or(matches.channel = 'all') over (
+            partition by matches.customer_id, contact_channels.contact_channel
+        ) as is_for_every_channel,
         matches.occurred_at
     from matches
     inner join {{ contact_channels() }} on matches.channel in ('all', contact_channels.contact_channel)

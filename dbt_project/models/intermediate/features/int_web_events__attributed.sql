@@ -10,6 +10,12 @@ ids as (
 
 ),
 
+permissions as (
+
+    select customer_id, may_personalise from {{ ref('int_customers__permitted') }}
+
+),
+
 final as (
 
     select
@@ -19,6 +25,8 @@ final as (
         web_events.occurred_at
     from web_events
     inner join ids on coalesce(web_events.customer_id, web_events.visitor_id) = ids.id
+    inner join permissions on ids.customer_id = permissions.customer_id
+    where permissions.may_personalise
 
 )
 

@@ -14,6 +14,12 @@ visitors as (
 
 ),
 
+permissions as (
+
+    select * from {{ ref('int_customers__permitted') }}
+
+),
+
 final as (
 
     select
@@ -27,9 +33,12 @@ final as (
         customers.timezone,
         customers.birth_year,
         coalesce(visitors.visitors, 0) as visitors,
+        permissions.is_minor,
+        permissions.may_personalise,
         customers.created_at,
         customers.updated_at
     from customers
+    inner join permissions on customers.customer_id = permissions.customer_id
     left join visitors on customers.customer_id = visitors.customer_id
 
 )

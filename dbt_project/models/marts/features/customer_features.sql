@@ -1,6 +1,6 @@
 with customers as (
 
-    select customer_id from {{ ref('dim_customers') }}
+    select customer_id from {{ ref('dim_customers') }} where may_personalise
 
 ),
 

@@ -1,7 +1,7 @@
 -- Unknown means no: only an explicit consent that still holds, with nothing against it, makes a customer contactable.
 with customers as (
 
-    select customer_id from {{ ref('dim_customers') }}
+    select customer_id, is_minor from {{ ref('dim_customers') }}
 
 ),
 
@@ -13,7 +13,7 @@ settings as (
 
 consents as (
 
-    select * from {{ ref('int_consents__current') }}
+    select * from {{ ref('int_consents__current') }} where purpose = 'marketing'
 
 ),
 
@@ -25,7 +25,19 @@ suppressions as (
 
 addresses as (
 
-    select * from {{ ref('int_customers__addressed') }} where is_valid
+    select * from {{ ref('int_customers__addressed') }}
+
+),
+
+objected as (
+
+    select * from {{ ref('int_addresses__objected') }}
+
+),
+
+pauses as (
+
+    select * from {{ ref('int_preferences__paused') }}
 
 ),
 
@@ -37,7 +49,11 @@ facts as (
         suppressions.customer_id is not null as is_suppressed,
         coalesce(consents.status = 'granted', false) as is_granted,
         consents.valid_until is null or consents.valid_until > settings.night_end as is_unexpired,
-        contact_channels.contact_channel not in ('email', 'sms') or addresses.customer_id is not null as is_reachable,
+        objected.address is not null as is_objected_to,
+        pauses.customer_id is not null
+        and coalesce(pauses.paused_until > settings.run_date, pauses.paused_until is null) as is_paused,
+        customers.is_minor,
+        contact_channels.contact_channel not in ('email', 'sms') or coalesce(addresses.is_valid, false) as is_reachable,
         case when consents.status = 'granted' then consents.valid_until end as consent_valid_until
     from customers
     cross join {{ contact_channels() }}
@@ -51,6 +67,10 @@ facts as (
     left join addresses
         on customers.customer_id = addresses.customer_id
         and contact_channels.contact_channel = addresses.contact_channel
+    left join objected
+        on addresses.contact_channel = objected.contact_channel
+        and addresses.address = objected.address
+    left join pauses on customers.customer_id = pauses.customer_id
 
 ),
 
@@ -61,11 +81,23 @@ final as (
         contact_channel,
         case
             when is_suppressed then 'suppressed'
-            when not is_granted then 'no_consent'
+            when not is_granted or is_objected_to then 'no_consent'
             when not is_unexpired then 'consent_expired'
+            when is_paused then 'paused'
+            when is_minor then 'minor'
             when not is_reachable then 'invalid_address'
         end as reason,
-        coalesce(not is_suppressed and is_granted and is_unexpired and is_reachable, false) as is_contactable,
+        coalesce(
+            not is_suppressed
+            and is_granted
+            and not is_objected_to
+            and is_unexpired
+            and not is_paused
+            and not is_minor
+            and is_reachable,
+            false
+        ) as is_contactable,
+        not is_suppressed and is_granted and is_objected_to as is_objected_by_another,
         consent_valid_until
     from facts
 

@@ -34,6 +34,12 @@ suppressions as (
 
 ),
 
+pauses as (
+
+    select * from {{ ref('int_preferences__paused') }}
+
+),
+
 recommendations as (
 
     select * from {{ ref('fct_recommendations') }}
@@ -62,7 +68,10 @@ facts as (
         channels.min_items,
         contactability.is_contactable,
         contactability.reason as hindrance,
+        contactability.is_objected_by_another,
         contactability.consent_valid_until,
+        pauses.paused_until,
+        settings.min_age,
         suppressions.reason as suppression,
         channels.contact_channel not in ('email', 'sms') or coalesce(claims.is_first, false) as is_first,
         coalesce(lists.items, 0) as items
@@ -78,6 +87,7 @@ facts as (
     left join suppressions
         on customers.customer_id = suppressions.customer_id
         and channels.contact_channel = suppressions.contact_channel
+    left join pauses on customers.customer_id = pauses.customer_id
     left join lists
         on customers.customer_id = lists.customer_id
         and channels.channel = lists.channel
@@ -122,9 +132,18 @@ final as (
                 when 'do_not_contact' then 'asked not to be contacted'
                 when 'erased' then 'asked to be erased'
             end
-            when 'no_consent' then 'No current consent for marketing ' || by_channel
+            when 'no_consent' then case
+                when is_objected_by_another
+                    then 'Another customer with the same ' || address || ' objected to marketing ' || by_channel
+                else 'No current consent for marketing ' || by_channel
+            end
             when 'consent_expired' then 'The consent for marketing ' || by_channel || ' expired on '
             || strftime(consent_valid_until, '%Y-%m-%d')
+            when 'paused' then coalesce(
+                'Asked for a pause until ' || strftime(paused_until, '%Y-%m-%d'),
+                'Asked for a pause, and until when cannot be read'
+            )
+            when 'minor' then 'May be younger than ' || min_age
             when 'invalid_address' then 'No valid ' || address
             when 'duplicate_address' then 'Another customer with the same ' || address || ' is contacted instead'
             when 'too_few_items' then 'Too few recommended products: ' || items || ' of at least ' || min_items

@@ -4,6 +4,7 @@ select
     cast(k as bigint) as k,
     cast(half_life_days as bigint) as half_life_days,
     cast(popular_days as bigint) as popular_days,
+    cast(min_age as integer) as min_age,
     cast(weight_order as double) as weight_order,
     cast(weight_cart as double) as weight_cart,
     cast(weight_wishlist as double) as weight_wishlist,

@@ -1,0 +1,193 @@
+"""Who may be contacted: the rules of docs/decisions/permission.md once more, with dicts and loops and nothing else.
+
+Written from the rules and not from the SQL, so that the two can be compared. Rows are dicts by contract column.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from functools import cache
+from typing import Any
+
+CHANNELS = ("email", "sms", "push", "post", "ads")
+FIELD_OF = {"email": "email", "sms": "phone"}
+STRICTNESS = ("withdrawn", "denied", "granted")
+Row = Mapping[str, Any]
+
+
+@cache
+def is_invisible(character: str) -> bool:
+    return unicodedata.category(character)[0] in "ZC"
+
+
+def plain_email(text: str | None) -> str | None:
+    text = text or ""
+    while text and is_invisible(text[0]):
+        text = text[1:]
+    while text and is_invisible(text[-1]):
+        text = text[:-1]
+    return text.lower() or None
+
+
+def plain_phone(text: str | None) -> str | None:
+    return "".join(c for c in text or "" if not is_invisible(c) and c not in "()./-") or None
+
+
+PLAIN = {"email": plain_email, "sms": plain_phone}
+
+
+def is_usable(channel: str, address: str | None) -> bool:
+    """An e-mail address with one @ between something and a dotted name, or a phone number in E.164."""
+    if address is None:
+        return False
+    if channel == "sms":
+        return address[0] == "+" and address[1:].isdecimal() and address[1] != "0" and 7 <= len(address) - 1 <= 15
+    local, at, domain = address.partition("@")
+    labels = domain.split(".")
+    return (
+        bool(local and at)
+        and "@" not in domain
+        and " " not in address
+        and len(labels) > 1
+        and all(label.replace("-", "").isalnum() for label in labels)
+    )
+
+
+class Oracle:
+    """What may be done with the people of one night. Statements at or after its end were not heard."""
+
+    def __init__(
+        self,
+        customers: Iterable[Row],
+        consents: Iterable[Row],
+        suppressions: Iterable[Row],
+        preferences: Iterable[Row],
+        *,
+        run_date: date,
+        end: datetime,
+        min_age: int,
+    ) -> None:
+        self.customers = {row["customer_id"]: row for row in customers}
+        self.run_date, self.end, self.min_age = run_date, end, min_age
+        self.said: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+        for row in consents:
+            if row["occurred_at"] < end:
+                self.said[row["customer_id"], row["purpose"], row["channel"]].append(row)
+        self.pauses: dict[str, list[Row]] = defaultdict(list)
+        for row in preferences:
+            if row["occurred_at"] < end and row["choice"] == "pause_until":
+                self.pauses[row["customer_id"]].append(row)
+        self.barred: dict[tuple[str, str | None], set[str]] = defaultdict(set)
+        for row in suppressions:
+            if row["occurred_at"] < end:
+                for key in self._keys(row):
+                    self.barred[key].add(row["channel"])
+        self.objections: set[tuple[str, str]] = set()
+        for name, row in self.customers.items():
+            for channel, field in FIELD_OF.items():
+                address = PLAIN[channel](row[field])
+                statement = self.current(name, "marketing", channel)
+                refused = statement is not None and statement["status"] != "granted"
+                if address is not None and (refused or self.is_suppressed(name, channel)):
+                    self.objections.add((channel, address))
+
+    @staticmethod
+    def _keys(row: Row) -> list[tuple[str, str | None]]:
+        keys = [
+            ("id", row.get("customer_id")),
+            ("email", plain_email(row.get("email"))),
+            ("phone", plain_phone(row.get("phone"))),
+        ]
+        return [key for key in keys if key[1] is not None]
+
+    def current(self, name: str, purpose: str, channel: str) -> Row | None:
+        """The newest statement; of equally new ones the strictest, then the one that ends first."""
+        statements = self.said.get((name, purpose, channel))
+        if not statements:
+            return None
+        latest = max(row["occurred_at"] for row in statements)
+        newest = [row for row in statements if row["occurred_at"] == latest]
+        strictest = min(newest, key=lambda row: STRICTNESS.index(row["status"]))["status"]
+        same = [row for row in newest if row["status"] == strictest]
+        return min(same, key=lambda row: (row["valid_until"] is None, row["valid_until"]))
+
+    def is_over(self, statement: Row) -> bool:
+        return statement["valid_until"] is not None and statement["valid_until"] <= self.end
+
+    def is_suppressed(self, name: str, channel: str) -> bool:
+        keys = self._keys(self.customers[name])
+        return any(to in {"all", channel} for key in keys for to in self.barred[key])
+
+    def is_paused(self, name: str) -> bool:
+        requests = self.pauses[name]
+        latest = max((row["occurred_at"] for row in requests), default=None)
+        for row in requests:
+            if row["occurred_at"] == latest:
+                text = (row["value"] or "").strip(" ")
+                try:
+                    day = date.fromisoformat(text) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else None
+                except ValueError:
+                    day = None
+                if day is None or day > self.run_date:
+                    return True
+        return False
+
+    def is_minor(self, name: str) -> bool:
+        year = self.customers[name]["birth_year"]
+        return year is not None and date(year + self.min_age, 12, 31) > self.run_date
+
+    def hindrance(self, name: str, channel: str) -> str | None:
+        """The first reason not to contact somebody over a contact channel, None when there is none."""
+        if self.is_suppressed(name, channel):
+            return "suppressed"
+        statement = self.current(name, "marketing", channel)
+        address = PLAIN[channel](self.customers[name][FIELD_OF[channel]]) if channel in FIELD_OF else None
+        if statement is None or statement["status"] != "granted" or (channel, address) in self.objections:
+            return "no_consent"
+        if self.is_over(statement):
+            return "consent_expired"
+        if self.is_paused(name):
+            return "paused"
+        if self.is_minor(name):
+            return "minor"
+        if channel in FIELD_OF and not is_usable(channel, address):
+            return "invalid_address"
+        return None
+
+    def statuses(self, items: Mapping[str, int], min_items: int) -> dict[tuple[str, str], str]:
+        """What is decided about every customer and contact channel, given how many products each one's list has."""
+        decided: dict[tuple[str, str], str] = {}
+        for channel in CHANNELS:
+            taken: set[str] = set()
+            for name in sorted(self.customers, key=self._turn):
+                reason = self.hindrance(name, channel)
+                if reason is None and channel in FIELD_OF:
+                    address = PLAIN[channel](self.customers[name][FIELD_OF[channel]])
+                    assert address is not None
+                    if address in taken:
+                        reason = "duplicate_address"
+                    taken.add(address)
+                if reason is None:
+                    reason = "exported" if items[name] >= min_items else "too_few_items"
+                decided[name, channel] = reason
+        return decided
+
+    def _turn(self, name: str) -> tuple[bool, float, str]:
+        """Among customers with one address: updated last first, then the smaller id."""
+        updated = self.customers[name]["updated_at"]
+        return (True, 0, name) if updated is None else (False, -(updated - datetime(1970, 1, 1)).total_seconds(), name)
+
+    def may_personalise(self, name: str) -> bool:
+        """Whether what somebody does may be used: yes somewhere, no nowhere, and no objection to marketing at all."""
+        answers = [self.current(name, "personalisation", channel) for channel in CHANNELS]
+        said = [answer for answer in answers if answer is not None]
+        if any(answer["status"] != "granted" for answer in said) or all(self.is_over(answer) for answer in said):
+            return False
+        marketing = [self.current(name, "marketing", channel) for channel in CHANNELS]
+        told = [statement for statement in marketing if statement is not None]
+        agrees = any(statement["status"] == "granted" and not self.is_over(statement) for statement in told)
+        refuses = any(statement["status"] != "granted" for statement in told)
+        is_barred = any("all" in self.barred[key] for key in self._keys(self.customers[name]))
+        return not is_barred and not (refuses and not agrees) and not self.is_minor(name)
