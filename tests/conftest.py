@@ -1,5 +1,15 @@
 """Fixtures that several test modules share."""
 
+import pytest
 from dbt_nights import hard_night, toy_night
 
 __all__ = ["hard_night", "toy_night"]
+
+LONGEST = ("test_online_retail", "test_dag", "test_cli")
+"""Files that take minutes go first, so that two workers end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep every file's own order; put the longest files first."""
+    names = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: names.get(item.path.stem, len(LONGEST)))

@@ -32,7 +32,8 @@ def plain_email(text: str | None) -> str | None:
 
 
 def plain_phone(text: str | None) -> str | None:
-    return "".join(c for c in text or "" if not is_invisible(c) and c not in "()./-") or None
+    kept = "".join(c for c in text or "" if not is_invisible(c) and c not in "()./-")
+    return ("+" + kept[2:] if kept.startswith("00") else kept) or None
 
 
 PLAIN = {"email": plain_email, "sms": plain_phone}

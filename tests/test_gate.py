@@ -429,7 +429,7 @@ def test_an_audience_far_off_the_median_is_critical_and_somewhat_off_a_warning(
     assert volumes(recipients, history, night) == expected
     assert volumes(recipients, [100] * 3, night) - {"recipients_within_bounds"} == expected
     severities = {check.check: check.severity for check in volume.compared("volume", 1, history, night)}
-    assert severities == {FAR: "critical", SOMEWHAT: "warning"}
+    assert severities == {"recipients_within_bounds": "critical", FAR: "critical", SOMEWHAT: "warning"}
 
 
 @pytest.mark.parametrize("history", [[], [100], [100] * 2, [100] * 13])

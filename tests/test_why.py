@@ -325,7 +325,8 @@ def test_the_story_of_permission_agrees_with_what_dbt_decided(hard_night: Built)
     night = hard_night.night
     with duckdb.connect(str(night.warehouse), read_only=True) as con:
         rows = con.sql(
-            "SELECT customer_id, reason FROM marketing.customer_contactability WHERE contact_channel = 'email'"
+            "SELECT customer_id, reason FROM marketing.customer_contactability "
+            "WHERE contact_channel = 'email' AND NOT is_objected_by_another"
         ).fetchall()
     assert {reason for _, reason in rows} >= {None, "suppressed", "no_consent", "consent_expired"}
     for customer, reason in rows:
