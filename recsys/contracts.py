@@ -205,7 +205,7 @@ CONTRACTS: dict[str, Contract] = {
             binding_early="true",
             columns=(
                 _id("customer_id", "Whom it is about", personal=True),
-                Column("email", "VARCHAR", "Or which e-mail address", pattern=r"[^\s<>,;:\"]+", personal=True),
+                Column("email", "VARCHAR", "Or which e-mail address", pattern=r"[^<>,;:\"]+", personal=True),
                 Column("phone", "VARCHAR", "Or which phone number", pattern=r"[+0-9 ()./-]{4,}", personal=True),
                 Column(
                     "channel",

@@ -291,7 +291,7 @@ def test_an_end_of_consent_that_gets_lost_on_the_way_is_a_bad_row(shop: Shop, ni
         stage.run(Night(changed(shop, consents={"columns": columns}), toy.RUN_DATE))
 
 
-@pytest.mark.parametrize("address", ["<dan@example.com>", "dan at example.com", "dan@example.com;ann@example.com"])
+@pytest.mark.parametrize("address", ["<dan@example.com>", "mailto:dan@example.com", "dan@example.com;ann@example.com"])
 def test_a_suppression_that_could_match_nobody_stops_the_night(shop: Shop, night: Night, address: str) -> None:
     path = shop.folder / "inbox" / toy.RUN_DATE.isoformat() / "suppressions.csv"
     path.write_text(path.read_text().replace("DAN@example.com ", address))
