@@ -100,12 +100,12 @@ SUPPRESSIONS = """
 
 def main(by_day: Path, target: Path) -> None:
     """Write customers.csv, consents.csv and suppressions.csv into `target`."""
-    files = sorted(str(path) for path in by_day.glob("*.csv"))
+    files = sorted(path.resolve() for path in by_day.glob("*.csv"))
     if not files:
         sys.exit(f"{by_day}: no daily files here")
     private_folder(target)
-    with connect(folders=[by_day, target]) as con:
-        con.execute(PEOPLE, {"files": files})
+    with connect(folders=[files[0].parent, target]) as con:
+        con.execute(PEOPLE, {"files": [str(path) for path in files]})
         con.execute("CREATE TABLE countries (country_name VARCHAR, iso VARCHAR, language VARCHAR)")
         con.executemany(
             "INSERT INTO countries VALUES (?, ?, ?)",
