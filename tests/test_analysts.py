@@ -378,8 +378,6 @@ def test_a_warehouse_without_marts_is_named(nights):
 
 def test_the_queries_in_the_readme_work_as_pasted(nights):
     queries = re.findall(r"```sql\n(-- analysts\.duckdb.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    if not queries and not README.read_text(encoding="utf-8").strip():
-        pytest.skip("the README is empty")
     assert len(queries) >= 3
     for night in nights:
         analysts.run(night)
