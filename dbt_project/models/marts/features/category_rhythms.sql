@@ -50,7 +50,7 @@ buyers as (
 
 ),
 
-returning as (
+comebacks as (
 
     select
         category,
@@ -68,27 +68,134 @@ pauses as (
 
     select
         bursts.category,
-        quantile_disc(bursts.longest_pause, [0.5, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 1.0]) as quiet_days
+        bursts.longest_pause,
+        cume_dist() over (partition by bursts.category order by bursts.longest_pause) as share_of_bursts
     from bursts
     cross join settings
     cross join needs
     where bursts.last_on + needs.burst_days < settings.run_date
-    group by bursts.category
 
 ),
 
-gaps as (
+quiet as (
+
+    select
+        pauses.category,
+        min(pauses.longest_pause) as quiet_days
+    from pauses
+    cross join needs
+    where pauses.share_of_bursts >= needs.quiet_share
+    group by pauses.category
+
+),
+
+visits as (
 
     select
         category,
-        median(gap) as median_gap,
-        quantile_cont(gap, 0.75) - quantile_cont(gap, 0.25) as middle_half,
-        count(gap) as repurchases
-    from spaced
+        day - lag(day) over (partition by customer_id, category order by day) as gap
+    from (select distinct customer_id, category, day from spaced) as days
+
+),
+
+visit_gaps as (
+
+    select
+        category,
+        cast(median(gap) as double) as median_days_to_repurchase
+    from visits
+    where gap is not null
     group by category
 
 ),
 
-final as (select 1)
+same_product as (
+
+    select
+        spaced.category,
+        spaced.customer_id,
+        spaced.product_id,
+        min(spaced.day) + needs.observe_days <= settings.run_date as is_observed,
+        min(spaced.day) filter (where spaced.gap is not null) <= min(spaced.day) + needs.observe_days as came_back
+    from spaced
+    cross join settings
+    cross join needs
+    group by spaced.category, spaced.customer_id, spaced.product_id, needs.observe_days, settings.run_date
+
+),
+
+same_again as (
+
+    select
+        category,
+        count(*) filter (where is_observed and came_back)
+        / nullif(count(*) filter (where is_observed), 0) as share_same_again
+    from same_product
+    group by category
+
+),
+
+same_gaps as (
+
+    select
+        category,
+        count(*) as repurchases,
+        cast(median(gap) as double) as median_days_to_same,
+        (quantile_cont(gap, 0.75) - quantile_cont(gap, 0.25)) / median(gap) as irregularity
+    from spaced
+    where gap is not null
+    group by category
+
+),
+
+facts as (
+
+    select
+        comebacks.*,
+        coalesce(quiet.quiet_days, needs.burst_days) as quiet_days,
+        visit_gaps.median_days_to_repurchase,
+        coalesce(same_again.share_same_again, 0) as share_same_again,
+        coalesce(same_gaps.repurchases, 0) as repurchases,
+        same_gaps.median_days_to_same,
+        same_gaps.irregularity,
+        products.has_replenishable
+    from comebacks
+    inner join products on comebacks.category = products.category
+    cross join needs
+    left join quiet on comebacks.category = quiet.category
+    left join visit_gaps on comebacks.category = visit_gaps.category
+    left join same_again on comebacks.category = same_again.category
+    left join same_gaps on comebacks.category = same_gaps.category
+
+),
+
+final as (
+
+    select
+        facts.category,
+        case
+            when facts.buyers_observed < needs.min_buyers then 'unknown'
+            when
+                facts.share_same_again >= needs.again_share
+                and facts.repurchases >= needs.min_gaps
+                and facts.irregularity <= needs.max_irregularity then 'replenishable'
+            when facts.share_never_again >= needs.one_off_share and not facts.has_replenishable then 'one_off'
+            else 'recurring'
+        end as kind,
+        facts.buyers,
+        facts.buyers_once,
+        facts.buyers_observed,
+        facts.share_never_again,
+        facts.share_same_again,
+        facts.repurchases,
+        facts.median_days_to_repurchase,
+        facts.median_days_to_same,
+        facts.irregularity,
+        cast(facts.quiet_days as bigint) as quiet_days,
+        facts.has_replenishable
+    from facts
+    cross join needs
+
+)
 
 select * from final
