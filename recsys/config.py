@@ -172,17 +172,17 @@ class Needs(Settings):
     )
     min_gaps: int = Field(20, ge=1, description="Fewer repurchases than this, and a product has no rhythm of its own")
     due_from: float = Field(0.7, ge=0, le=1, description="A product is due again after this share of its rhythm")
-    due_until: float = Field(2.0, ge=1, description="And no longer lifted after this share of it")
+    due_until: float = Field(1.5, ge=1, description="And no longer lifted after this share of it")
     due_lift: float = Field(1.5, ge=1, le=10, description="The score of what is due is multiplied by this")
     follows_days: int = Field(90, ge=1, le=3650, description="How long what usually follows a finished need is lifted")
     follows_min_buyers: int = Field(30, ge=1, description="So many must have turned to it for it to count as following")
     follows_min_lift: float = Field(1.5, ge=1, description="And so many times as many after the need as before it")
     follows_lift: float = Field(1.5, ge=1, le=10, description="The score of what follows is multiplied by this")
     narrow_share: float = Field(
-        0.7, gt=0, le=1, description="A person's sent items are narrow when one top category has more than this share"
+        0.8, gt=0, le=1, description="A person's sent items are narrow when one top category has more than this share"
     )
     narrow_min_items: int = Field(15, ge=1, description="Fewer sent items than this in 30 nights are not judged")
-    narrow_at_most: int = Field(2, ge=1, le=100, description="So many products of that category stay in a narrow list")
+    narrow_at_most: int = Field(3, ge=1, le=100, description="So many products of that category stay in a narrow list")
 
     @model_validator(mode="after")
     def _watched_long_enough(self) -> "Needs":
