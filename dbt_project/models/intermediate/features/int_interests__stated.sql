@@ -1,4 +1,5 @@
--- Interest in "renovation" or in "renovation > bathroom > taps" is interest in "renovation > bathroom".
+-- Interest in "renovation", in "bathroom" or in "renovation > bathroom > taps" is interest in "renovation > bathroom".
+-- Interest in a tag is none: "modern" says nothing about another bathroom.
 with preferences as (
 
     select * from {{ ref('stg_shop__preferences') }} where choice = 'interested'
@@ -17,13 +18,31 @@ permissions as (
 
 ),
 
-categories as (
+paths as (
 
     select distinct
         category,
-        lower(category) || ' >' as path
+        string_split(path, ' > ') as names
     from {{ ref('int_products__classed') }}
     where category is not null
+
+),
+
+levels as (
+
+    select
+        category,
+        names,
+        unnest(range(1, len(names) + 1)) as level
+    from paths
+
+),
+
+topics as (
+
+    select category, array_to_string(names[1:level], ' > ') as topic from levels
+    union
+    select category, names[level] from levels
 
 ),
 
@@ -31,7 +50,7 @@ stated as (
 
     select
         ids.customer_id,
-        lower(regexp_replace(trim(preferences.topic), '\s*>\s*', ' > ', 'g')) || ' >' as path,
+        {{ normalised_topic('preferences.topic') }} as topic,
         max(preferences.occurred_at) as stated_at
     from preferences
     inner join ids on preferences.customer_id = ids.id
@@ -44,11 +63,11 @@ final as (
 
     select
         stated.customer_id,
-        categories.category,
+        topics.category,
         max(stated.stated_at) as stated_at
     from stated
-    inner join categories on starts_with(stated.path, categories.path) or starts_with(categories.path, stated.path)
-    group by stated.customer_id, categories.category
+    inner join topics on stated.topic = topics.topic
+    group by stated.customer_id, topics.category
 
 )
 
