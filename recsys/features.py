@@ -10,8 +10,10 @@ from recsys.night import Night
 
 HANDED_ON: dict[str, str] = {
     "interactions": """
-        SELECT customer_id, product_id, weight, is_bought
-        FROM core.fct_interactions ORDER BY customer_id, product_id
+        SELECT customer_id, product_id, weight, is_bought, is_due
+        FROM core.fct_interactions
+        LEFT JOIN intermediate.int_replenishments__timed USING (customer_id, product_id)
+        ORDER BY customer_id, product_id
     """,
     "products": """
         SELECT product_id, name, is_eligible, replenishable

@@ -1,14 +1,8 @@
 -- Interest in "renovation", in "bathroom" or in "renovation > bathroom > taps" is interest in "renovation > bathroom".
 -- Interest in a tag is none: "modern" says nothing about another bathroom.
-with preferences as (
+with choices as (
 
-    select * from {{ ref('stg_shop__preferences') }} where choice = 'interested'
-
-),
-
-ids as (
-
-    select * from {{ ref('int_ids__resolved') }}
+    select * from {{ ref('int_preferences__chosen') }} where choice = 'interested'
 
 ),
 
@@ -46,28 +40,16 @@ topics as (
 
 ),
 
-stated as (
-
-    select
-        ids.customer_id,
-        {{ normalised_topic('preferences.topic') }} as topic,
-        max(preferences.occurred_at) as stated_at
-    from preferences
-    inner join ids on preferences.customer_id = ids.id
-    inner join permissions on ids.customer_id = permissions.customer_id
-    group by all
-
-),
-
 final as (
 
     select
-        stated.customer_id,
+        choices.customer_id,
         topics.category,
-        max(stated.stated_at) as stated_at
-    from stated
-    inner join topics on stated.topic = topics.topic
-    group by stated.customer_id, topics.category
+        max(choices.stated_at) as stated_at
+    from choices
+    inner join permissions on choices.customer_id = permissions.customer_id
+    inner join topics on choices.topic = topics.topic
+    group by choices.customer_id, topics.category
 
 )
 

@@ -1,12 +1,6 @@
 -- The same columns as every other source of topic rules. Only what a person's own behaviour says, so only of people who
 -- may be personalised: the needs and the concentration know nobody else.
-with settings as (
-
-    select run_date from {{ ref('stg_night__settings') }}
-
-),
-
-needs as (
+with needs as (
 
     select * from {{ ref('stg_night__needs') }}
 
@@ -15,12 +9,6 @@ needs as (
 customer_needs as (
 
     select * from {{ ref('customer_needs') }}
-
-),
-
-successors as (
-
-    select category, next_category from {{ ref('category_successors') }}
 
 ),
 
@@ -61,21 +49,16 @@ due as (
 
 follows as (
 
-    select distinct
-        customer_needs.customer_id,
-        successors.next_category as topic,
+    select
+        followed.customer_id,
+        followed.next_category as topic,
         'lift' as effect,
         needs.follows_lift as factor,
         cast(null as integer) as at_most,
         'follows' as because
-    from customer_needs
-    inner join successors on customer_needs.category = successors.category
+    from {{ ref('int_needs__followed') }} as followed
     cross join needs
-    cross join settings
-    where
-        customer_needs.state = 'finished'
-        and customer_needs.finished_on + needs.follows_days >= settings.run_date
-        and needs.follows_lift > 1
+    where needs.follows_lift > 1
 
 ),
 
