@@ -22,6 +22,11 @@ HANDED_ON: dict[str, str] = {
     "customers": "SELECT customer_id, may_personalise FROM core.dim_customers WHERE NOT is_minor ORDER BY customer_id",
     "popularity": "SELECT product_id, rank FROM features.product_popularity ORDER BY rank",
     "product_topics": "SELECT product_id, topic FROM features.product_topics ORDER BY product_id, topic",
+    "due_products": """
+        SELECT customer_id, product_id, category AS topic, needs.due_lift AS factor, 'due' AS because
+        FROM intermediate.int_replenishments__timed, staging.stg_night__needs AS needs
+        WHERE is_due AND NOT is_lapsed ORDER BY customer_id, product_id
+    """,
     "topic_rules": """
         SELECT customer_id, topic, effect, factor, at_most, because
         FROM features.customer_topic_rules ORDER BY customer_id, topic, effect, because

@@ -32,18 +32,18 @@ finished as (
 
 ),
 
+-- A lift by 1 moves nothing: it makes the category's best part of the choice. What is due itself is lifted as a product.
 due as (
 
     select
-        customer_needs.customer_id,
-        customer_needs.category as topic,
+        customer_id,
+        category as topic,
         'lift' as effect,
-        needs.due_lift as factor,
+        1.0 as factor,
         cast(null as integer) as at_most,
         'due' as because
     from customer_needs
-    cross join needs
-    where customer_needs.state = 'due' and needs.due_lift > 1
+    where state = 'due'
 
 ),
 
