@@ -12,7 +12,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from expectations import companions, facts, permission, preferences, recount, shape, volume
+from expectations import companions, facts, needs, permission, preferences, recount, shape, volume
 from expectations import evidence as evidence_of
 from expectations.batches import batches
 from expectations.evidence import Evidence
@@ -72,6 +72,7 @@ def _examined(evidence: Evidence) -> list[Check]:
     checks += guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
     choices = preferences.gather(night, permissions)
     checks += guarded("recount/lists", "choices_ran", partial(preferences.lists, evidence, choices, permissions))
+    checks += guarded("recount/needs", "ran", partial(needs.check, evidence, permissions))
     for channel in night.shop.channels:
         followed = partial(preferences.file, evidence, choices, channel)
         checks += guarded(f"recount/{channel.name}", "choices_ran", followed)
