@@ -12,7 +12,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from expectations import companions, facts, permission, recount, shape, volume
+from expectations import companions, facts, permission, recount, shape, subscription, volume
 from expectations import evidence as evidence_of
 from expectations.batches import batches
 from expectations.evidence import Evidence
@@ -69,6 +69,7 @@ def _examined(evidence: Evidence) -> list[Check]:
     checks = guarded("suites", "ran", partial(_validated, evidence, known))
     checks += guarded("companions", "tables_ran", partial(companions.tables, evidence, known))
     checks += guarded("companions", "files_ran", partial(companions.files, evidence))
+    checks += guarded("subscription", "ran", partial(subscription.check, night))
     checks += guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
     for channel in night.shop.channels:
         recounted = partial(recount.check, evidence, permissions, channel)
