@@ -20,15 +20,74 @@ STEMS = re.compile(r"subscri(?:b|pti)|opt(?:ed)?in(?!g)|opt(?:ed)?out|consent|ne
 PAIRS = frozenset({"optin", "optout", "optedin", "optedout", "doubleopt", "userdata"})
 """Two words of a column's name that stand side by side: `Email Opt-In`, `ad_user_data`."""
 WORDS = frozenset(
-    "accept accepted accepts agree agreed agrees allow allowed allows confirmed contactable gdpr grant granted "
-    "mailable permitted reachable status suppressed unsub".split()
+    [
+        "accept",
+        "accepted",
+        "accepts",
+        "agree",
+        "agreed",
+        "agrees",
+        "allow",
+        "allowed",
+        "allows",
+        "confirmed",
+        "contactable",
+        "gdpr",
+        "grant",
+        "granted",
+        "mailable",
+        "permitted",
+        "reachable",
+        "status",
+        "suppressed",
+        "unsub",
+    ]
 )
 """A whole word of a column's name: in `accepts_marketing` and `consent_status`, not in `allowance` or `immigrant`."""
 REACHING = frozenset(
-    "ad ads advertising call contact email emails mail mailing mails marketing message messages personalisation "
-    "personalization phone post profiling push sms tracking".split()
+    [
+        "ad",
+        "ads",
+        "advertising",
+        "call",
+        "contact",
+        "email",
+        "emails",
+        "mail",
+        "mailing",
+        "mails",
+        "marketing",
+        "message",
+        "messages",
+        "personalisation",
+        "personalization",
+        "phone",
+        "post",
+        "profiling",
+        "push",
+        "sms",
+        "tracking",
+    ]
 )
-AGREEING = frozenset("active can enabled get gets may no not off ok on receive receives wants yes".split())
+AGREEING = frozenset(
+    [
+        "active",
+        "can",
+        "enabled",
+        "get",
+        "gets",
+        "may",
+        "no",
+        "not",
+        "off",
+        "ok",
+        "on",
+        "receive",
+        "receives",
+        "wants",
+        "yes",
+    ]
+)
 """With a word of REACHING in the same name: `marketing_ok`, `can_email`, `do_not_call`."""
 AGREED = re.compile(r"(?:double)?opt(?:ed)?in|(?:re)?subscribed|granted|consented|agreed|permitted|allowed|confirmed")
 """The whole of a cell, with everything but letters taken out."""
