@@ -229,6 +229,12 @@ class Shop(Settings):
             raise ValueError(f"channels: names must differ; repeated: {', '.join(repeated)}")
         if "catalogue" in names:
             raise ValueError("channels: the name catalogue is taken by the products file; choose another")
+        taken = sorted(name for name in names if name.startswith("check_in_") or name.endswith(("_remove", "_clear")))
+        if taken:
+            raise ValueError(
+                f"channels: {', '.join(taken)}: names that begin with check_in_ or end with _remove or _clear are "
+                "those of the files beside an audience; choose another"
+            )
         for channel in self.channels:
             if channel.slots > self.recommend.k:
                 raise ValueError(

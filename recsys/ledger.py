@@ -8,7 +8,7 @@ files that they count with.
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,7 @@ ITEMS = Book(
 """One row per recipient and slot of a night's file."""
 
 BOOKS = (RECIPIENTS, ITEMS)
+PAST_NIGHTS = pl.Schema({"channel": pl.String(), "run_date": pl.Date(), "is_published": pl.Boolean()})
 
 
 def path_of(night: Night, book: Book, channel: str) -> Path:
@@ -104,20 +105,31 @@ def enter(night: Night, channel: Channel) -> None:
 
 
 def known(night: Night) -> dict[str, Any]:
-    """The files of earlier nights that this night counts with, for inputs.json: per book a list of file and sha256."""
+    """The files of earlier nights that this night counts with, for inputs.json.
+
+    Per book a list of file, sha256 and is_published: whether the night's files got their final names.
+    """
     found = {}
     for book in BOOKS:
         folder = night.ledger / book.name
         days = {(night.run_date - timedelta(days=back)).isoformat() for back in range(1, book.nights + 1)}
         paths = sorted(path for path in folder.glob("*/*.parquet") if path.stem in days)
-        found[book.name] = [{"file": path.relative_to(folder).as_posix(), "sha256": sha256_of(path)} for path in paths]
+        found[book.name] = [
+            {
+                "file": path.relative_to(folder).as_posix(),
+                "sha256": sha256_of(path),
+                "is_published": (night.published / "audiences" / path.parent.name / path.stem / SUCCESS).is_file(),
+            }
+            for path in paths
+        ]
     return found
 
 
 def link(night: Night, entries: dict[str, Any]) -> None:
     """Make `raw/ledger/<book>/` anew: a link to each file in `entries` and `none.parquet`, which has no rows.
 
-    Raises StageInputMissing when a file is gone or holds other bytes than it did.
+    And `raw/past_nights.parquet`: channel, run_date and is_published of every entry about recipients, also of those
+    without rows. Raises StageInputMissing when a file is gone or holds other bytes than it did.
     """
     shutil.rmtree(night.raw / "ledger", ignore_errors=True)
     for book in BOOKS:
@@ -131,3 +143,8 @@ def link(night: Night, entries: dict[str, Any]) -> None:
                     "Bring it back from a backup: caps and removals depend on it."
                 )
             os.link(path, folder / entry["file"].replace("/", "."))
+    past = [
+        (Path(entry["file"]).parent.name, date.fromisoformat(Path(entry["file"]).stem), entry["is_published"])
+        for entry in entries.get(RECIPIENTS.name, [])
+    ]
+    write_parquet(pl.DataFrame(past, schema=PAST_NIGHTS, orient="row"), night.raw / "past_nights.parquet")

@@ -147,6 +147,14 @@ def write_published(night: Night, channel: str, rows: Mapping[str, int]) -> None
 
     for day, count in rows.items():
         folder = night.audience(channel).parent / day
-        write_json(folder / "manifest.json", {"files": [{"name": f"{channel}.csv", "rows": count}]})
+        write_json(
+            folder / "manifest.json",
+            {
+                "files": [
+                    {"file": f"{channel}_{day.replace('-', '')}.csv", "rows": count},
+                    {"file": f"{channel}_remove_{day.replace('-', '')}.csv", "rows": 1_000_000},
+                ]
+            },
+        )
         sha256 = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
         (folder / "_SUCCESS").write_text(f"{sha256}\n")

@@ -193,6 +193,7 @@ def test_unit_tests_pass(toy_night: Built) -> None:
         "int_consents__current",
         "int_suppressions__matched",
         "int_addresses__claimed",
+        "int_recipients__named",
         "int_addresses__objected",
         "int_customers__permitted",
         "int_order_lines__attributed",
@@ -204,6 +205,7 @@ def test_unit_tests_pass(toy_night: Built) -> None:
         "customer_features",
         "customer_contactability",
         "fct_decisions",
+        "fct_removals",
     }
 
 
