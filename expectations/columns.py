@@ -29,8 +29,11 @@ TABLES: dict[str, tuple[str, ...]] = {
         "price",
         "currency",
     ),
+    "sync_email_file__removals": ("channel", "customer_id", "email", "left_since", "reason"),
     "sync_crm_file__recipients": ("channel", "customer_id", "language", "country"),
     "sync_crm_file__items": ("channel", "customer_id", "rank", "product_id", "product_name", "reason"),
+    "sync_crm_file__removals": ("channel", "customer_id", "left_since", "reason"),
+    "fct_removals": ("run_date", "customer_id", "channel", "contact_channel", "address", "left_since", "reason"),
     "sync_catalogue__products": CATALOGUE,
 }
 """The tables below decisions/."""
@@ -43,6 +46,11 @@ FILE_SLOT = {
     "email_file": ("id", "name", "reason", "url", "image_url", "price", "currency"),
     "crm_file": ("id", "name", "reason"),
 }
+REMOVE_FILE = {
+    "email_file": ("customer_id", "email", "left_since", "reason"),
+    "crm_file": ("customer_id", "left_since", "reason"),
+}
+"""The columns of the file about those who left; that of cleared rows has the audience's own."""
 FREE_TEXT = frozenset({"first_name", "name", "reason", "category", "brand"})
 """Cells that people outside the company can have written into, by column or by part of a slot."""
 
