@@ -4,6 +4,8 @@ Reads the ledger's entries of earlier nights as parquet, tonight's finished file
 made but the statuses that the remove file repeats.
 """
 
+from datetime import date
+
 import polars as pl
 
 from expectations.columns import FILE_HEAD
@@ -11,7 +13,6 @@ from expectations.evidence import Evidence
 from expectations.findings import critical, found_none
 from recsys.audit import Check
 from recsys.config import Channel
-from recsys.night import Night
 from recsys.vocabulary import Departure, Status
 
 CAMPAIGN = "recommendations"
@@ -22,7 +23,10 @@ def check(evidence: Evidence, channel: Channel) -> list[Check]:
     suite, cells = f"recount/{channel.name}", evidence.audience(channel)
     remove, clear = evidence.files[f"{channel.name}_remove"].cells, evidence.files[f"{channel.name}_clear"].cells
     keys = [name for name in FILE_HEAD[channel.kind] if name in {"customer_id", "email"}]
-    left = departed(last_named(evidence.night, channel), cells, keys)
+    night = evidence.night
+    entries = pl.read_parquet(night.raw / "ledger" / "recipients" / "*.parquet")
+    past = pl.read_parquet(night.raw / "past_nights.parquet")
+    left = departed(last_named(entries, past, channel, night.run_date), cells, keys)
     listed = remove.select(*keys, pl.col("left_since").str.to_date("%Y-%m-%d", strict=False))
     same = remove.select(keys).equals(clear.select(keys))
     full = [name for name in clear.columns if name not in {*keys, "run_date"}]
@@ -50,26 +54,25 @@ def check(evidence: Evidence, channel: Channel) -> list[Check]:
         found_none(
             suite,
             "cleared_tonight",
-            clear.filter(pl.col("run_date").ne_missing(evidence.night.run_date.isoformat())).height,
+            clear.filter(pl.col("run_date").ne_missing(night.run_date.isoformat())).height,
             clear.height,
         ),
     ]
 
 
-def last_named(night: Night, channel: Channel) -> pl.DataFrame:
-    """customer_id, address and left_since of the channel's last published night, and of entries made after it."""
-    past = pl.read_parquet(night.raw / "past_nights.parquet").filter(
-        pl.col("channel") == channel.name, pl.col("is_published"), pl.col("run_date") < night.run_date
-    )
-    since = past["run_date"].max()
-    entries = pl.read_parquet(night.raw / "ledger" / "recipients" / "*.parquet").filter(
-        pl.col("channel") == channel.name, pl.col("campaign") == CAMPAIGN, pl.col("run_date") < night.run_date
-    )
-    if since is not None:
-        entries = entries.filter(pl.col("run_date") >= since)
+def last_named(entries: pl.DataFrame, nights: pl.DataFrame, channel: Channel, run_date: date) -> pl.DataFrame:
+    """customer_id, address and left_since of the channel's last published night, and of entries made after it.
+
+    `entries` and `nights` are the ledger as `raw/ledger/recipients` and `raw/past_nights` have it.
+    """
+    ours = (pl.col("channel") == channel.name) & (pl.col("run_date") < run_date)
+    published = nights.filter(ours, "is_published")["run_date"]
+    last = published.max() if len(published) else date.min
     address = pl.col("address") if channel.kind == "email_file" else pl.lit(None, pl.String)
     return (
-        entries.select("customer_id", "run_date", address=address)
+        entries.filter(ours, pl.col("campaign") == CAMPAIGN)
+        .filter(pl.col("run_date") >= last)
+        .select("customer_id", "run_date", address=address)
         .group_by("customer_id", "address")
         .agg(left_since=pl.col("run_date").max())
     )

@@ -47,9 +47,10 @@ class SlotFile(CsvFile):
 
     def render(self, decisions: Path, folder: Path, run_date: date) -> int:
         """Write the audience's file, and beside it the files about those who left; rows of the audience's own."""
+        rows = super().render(decisions, folder, run_date)
         for beside in (RemoveFile, ClearFile):
             beside(self.name, self.kind, self.columns).render(decisions, folder, run_date)
-        return super().render(decisions, folder, run_date)
+        return rows
 
     def table(self, decisions: Path, run_date: date) -> pl.DataFrame:
         ours = pl.col("channel") == self.name
