@@ -110,7 +110,8 @@ def write_quarantine(night: Night, parts: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def write_settings(night: Night) -> None:
-    """Write `raw/settings.parquet` (one row) and `raw/channels.parquet` (one row per channel), read by dbt as sources.
+    """Write `raw/settings.parquet` and `raw/needs.parquet` (one row each) and `raw/channels.parquet` (one row per
+    channel), read by dbt as sources.
 
     Settings travel as data so that no value is ever pasted into SQL.
     """
@@ -133,6 +134,7 @@ def write_settings(night: Night) -> None:
         schema_overrides={"night_end": pl.Datetime("us")},
     )
     write_parquet(settings, night.raw / "settings.parquet")
+    write_parquet(pl.DataFrame([night.shop.needs.model_dump()]), night.raw / "needs.parquet")
     channels = pl.DataFrame(
         [
             {

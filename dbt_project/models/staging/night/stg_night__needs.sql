@@ -1,0 +1,21 @@
+select
+    cast(category_levels as integer) as category_levels,
+    cast(min_buyers as bigint) as min_buyers,
+    cast(observe_days as integer) as observe_days,
+    cast(burst_days as integer) as burst_days,
+    cast(quiet_share as double) as quiet_share,
+    cast(one_off_share as double) as one_off_share,
+    cast(again_share as double) as again_share,
+    cast(max_irregularity as double) as max_irregularity,
+    cast(min_gaps as bigint) as min_gaps,
+    cast(due_from as double) as due_from,
+    cast(due_until as double) as due_until,
+    cast(due_lift as double) as due_lift,
+    cast(follows_days as integer) as follows_days,
+    cast(follows_min_buyers as bigint) as follows_min_buyers,
+    cast(follows_min_lift as double) as follows_min_lift,
+    cast(follows_lift as double) as follows_lift,
+    cast(narrow_share as double) as narrow_share,
+    cast(narrow_min_items as bigint) as narrow_min_items,
+    cast(narrow_at_most as integer) as narrow_at_most
+from {{ source('night', 'needs') }}
