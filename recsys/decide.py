@@ -22,6 +22,9 @@ HANDED_ON: dict[str, str] = {
         "SELECT * FROM exports.sync_email_file__removals ORDER BY channel, customer_id, email NULLS FIRST"
     ),
     "sync_crm_file__removals": "SELECT * FROM exports.sync_crm_file__removals ORDER BY channel, customer_id",
+    "fct_check_ins": "SELECT * FROM marketing.fct_check_ins ORDER BY customer_id, rank",
+    "sync_check_in__recipients": "SELECT * FROM exports.sync_check_in__recipients ORDER BY channel, customer_id",
+    "sync_check_in__topics": "SELECT * FROM exports.sync_check_in__topics ORDER BY channel, customer_id, rank",
     "sync_catalogue__products": "SELECT * FROM exports.sync_catalogue__products ORDER BY product_id",
 }
 """File below `decisions/` -> the query that fills it, ordered by grain: the same rows are the same bytes."""

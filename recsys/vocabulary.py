@@ -41,6 +41,14 @@ class Departure(StrEnum):
     ADDRESS_CHANGED = "address_changed"
 
 
+class Question(StrEnum):
+    """Why a customer is asked about a topic, most important first."""
+
+    AGED = "aged"
+    FINISHED = "finished"
+    NARROW = "narrow"
+
+
 class Interaction(StrEnum):
     """Kinds of interaction between a customer and a product."""
 
