@@ -125,6 +125,23 @@ class Permission(Settings):
     )
 
 
+class Preferences(Settings):
+    """What customers chose in the preference centre: how much it moves, and for how long.
+
+    A no (not_interested, less_like_this) does not age. The defaults belong together: a year holds one round of seasons
+    and three half-lives, and what is left of an interest then, an eighth, moves hardly anything.
+    """
+
+    half_life_days: int = Field(120, ge=1, description="A stated interest this old lifts half as much as a new one")
+    expire_days: int = Field(365, ge=1, description="A stated interest this old drives no slot any more")
+    interested_factor: float = Field(
+        2.0, ge=1, le=100, description="What just stated interest multiplies scores of the topic's products by"
+    )
+    less_like_this_factor: float = Field(
+        0.1, gt=0, lt=1, description="What less_like_this multiplies scores of the topic's products by"
+    )
+
+
 class Weights(Settings):
     """How much one interaction of each kind counts before ageing."""
 
@@ -240,6 +257,7 @@ class Shop(Settings):
     tables: dict[str, TableSource]
     ingest: Ingest = Ingest()
     permission: Permission = Permission()
+    preferences: Preferences = Preferences()
     recommend: Recommend = Recommend()
     needs: Needs = Needs()
     channels: list[Channel] = Field(min_length=1)

@@ -228,6 +228,7 @@ CONTRACTS: dict[str, Contract] = {
             name="preferences",
             grain="one choice",
             moment="occurred_at",
+            binding_early="choice IN ('not_interested', 'less_like_this')",
             columns=(
                 _id("customer_id", "Whose choice", required=True, personal=True),
                 Column("topic", "VARCHAR", "Category or tag it is about", required=True),

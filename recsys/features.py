@@ -19,6 +19,11 @@ HANDED_ON: dict[str, str] = {
     """,
     "customers": "SELECT customer_id, may_personalise FROM core.dim_customers WHERE NOT is_minor ORDER BY customer_id",
     "popularity": "SELECT product_id, rank FROM features.product_popularity ORDER BY rank",
+    "product_topics": "SELECT product_id, topic FROM features.product_topics ORDER BY product_id, topic",
+    "topic_rules": """
+        SELECT customer_id, topic, effect, factor, at_most, because
+        FROM features.customer_topic_rules ORDER BY customer_id, topic, effect, because
+    """,
 }
 """File below `features/` -> the query that fills it, in a total order: the same rows are the same bytes."""
 
@@ -30,7 +35,9 @@ _COUNTS = """
         (SELECT count(*) FROM core.dim_products WHERE is_eligible) AS eligible_products,
         (SELECT count(*) FROM core.fct_interactions) AS interactions,
         (SELECT count(*) FROM features.customer_features WHERE has_history) AS customers_with_history,
-        (SELECT count(*) FROM intermediate.int_visitors__resolved) AS visitors_resolved
+        (SELECT count(*) FROM intermediate.int_visitors__resolved) AS visitors_resolved,
+        (SELECT count(*) FROM features.customer_topics) AS choices,
+        (SELECT count(*) FROM features.customer_topics WHERE products = 0) AS choices_without_product
 """
 
 

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from recsys.topic_rules import PAIR, TopicRules
 from recsys.vocabulary import Source
 
 RANKED_SCHEMA = pl.Schema(
@@ -11,6 +12,8 @@ RANKED_SCHEMA = pl.Schema(
         "product_id": pl.String(),
         "source": pl.String(),
         "score": pl.Float64(),
+        "because": pl.String(),
+        "topic": pl.String(),
     }
 )
 """One row per customer and rank, ordered by both; ranks from 1 without gaps."""
@@ -22,40 +25,57 @@ def eligible(products: pl.DataFrame) -> pl.Series:
 
 
 def not_again(interactions: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
-    """Pairs (customer_id, product_id) that were bought and are not used up: one does not buy them twice.
+    """Pairs (customer_id, product_id) that were bought and are not wanted again: one does not buy them twice.
 
     A bought product that is not known to be replenishable counts as one of these.
     """
-    replenishable = products.filter(pl.col("replenishable").fill_null(False)).select("product_id")
+    is_wanted_again = pl.col("replenishable").fill_null(False)
     return (
         interactions.filter(pl.col("is_bought").fill_null(False))
+        .join(products.select("product_id", "replenishable"), on="product_id", how="left", maintain_order="left")
+        .filter(~is_wanted_again)
         .select("customer_id", "product_id")
-        .join(replenishable, on="product_id", how="anti")
     )
 
 
-def short_of(individual: pl.DataFrame, customers: pl.Series, k: int) -> pl.Series:
-    """Those of the customers with fewer than k individual rows, down to none at all."""
-    full = individual.group_by("customer_id").len().filter(pl.col("len") >= k)
+def short_of(individual: pl.DataFrame, customers: pl.Series, rules: TopicRules, k: int) -> pl.Series:
+    """Those of the customers with fewer than k individual rows (WEIGHED_SCHEMA) within the limits, down to none."""
+    limited = individual.filter("limited").sort("customer_id", "score", "product_id", descending=[False, True, False])
+    kept = pl.concat([individual.filter(~pl.col("limited")), rules.within_limits(limited)])
+    full = kept.group_by("customer_id").len().filter(pl.col("len") >= k)
     return customers.to_frame("customer_id").join(full, on="customer_id", how="anti").get_column("customer_id")
 
 
-def ranked(individual: pl.DataFrame, popular: pl.DataFrame, k: int) -> pl.DataFrame:
+def ranked(individual: pl.DataFrame, popular: pl.DataFrame, rules: TopicRules, k: int) -> pl.DataFrame:
     """At most k products per customer, as RANKED_SCHEMA: individual ones first, then popular ones not yet named.
 
-    Both come as customer_id, product_id, score; within a source higher scores go first, then the smaller product_id.
-    Scores of the two sources do not compare, so the rank says more than the score.
+    Both come as WEIGHED_SCHEMA; within a source higher scores go first, then the smaller product_id. Scores of the two
+    sources do not compare, so the rank says more than the score. `because` and `topic` say what lifted a product that
+    would be further down, or not in the list, without any lift; they are null everywhere else.
     """
     sources = [(Source.INDIVIDUAL, individual), (Source.POPULAR, popular)]
+    rows = pl.concat(
+        frame.with_columns(source=pl.lit(source.value), turn=pl.lit(turn))
+        for turn, (source, frame) in enumerate(sources)
+    )
+    lifted = rows.filter(pl.col("because").is_not_null()).select("customer_id").unique()
+    unlifted = _ranks(rows.join(lifted, on="customer_id", how="semi"), "unlifted", rules, k)
+    is_moved = (pl.col("rank") < pl.col("rank_unlifted")).fill_null(value=True)
     return (
-        pl.concat(
-            frame.select("customer_id", "product_id", "score", source=pl.lit(source.value), turn=pl.lit(turn))
-            for turn, (source, frame) in enumerate(sources)
-        )
-        .sort("customer_id", "turn", "score", "product_id", descending=[False, False, True, False])
-        .unique(["customer_id", "product_id"], keep="first", maintain_order=True)
-        .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("customer_id"))
-        .filter(pl.col("rank") <= k)
+        _ranks(rows, "score", rules, k)
+        .join(unlifted.select(*PAIR, rank_unlifted="rank"), on=PAIR, how="left", maintain_order="left")
+        .with_columns(pl.when(is_moved).then(pl.col("because", "topic")))
         .select(RANKED_SCHEMA.names())
         .match_to_schema(RANKED_SCHEMA)
+    )
+
+
+def _ranks(rows: pl.DataFrame, score: str, rules: TopicRules, k: int) -> pl.DataFrame:
+    """The first k of each customer's rows within the limits, each product once, with rank."""
+    return (
+        rows.sort("customer_id", "turn", score, "product_id", descending=[False, False, True, False])
+        .unique(PAIR, keep="first", maintain_order=True)
+        .pipe(rules.within_limits)
+        .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("customer_id"))
+        .filter(pl.col("rank") <= k)
     )

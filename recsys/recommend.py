@@ -14,9 +14,10 @@ from recsys.models.popular import PopularList
 from recsys.night import Night
 from recsys.ranking import eligible, not_again, ranked, short_of
 from recsys.tables import write_parquet
+from recsys.topic_rules import TopicRules
 from recsys.vocabulary import Source
 
-COLUMNS = ["run_date", "customer_id", "rank", "product_id", "source", "score", "model_version"]
+COLUMNS = ["run_date", "customer_id", "rank", "product_id", "source", "score", "model_version", "because", "topic"]
 
 log = logging.getLogger("recsys")
 
@@ -25,9 +26,9 @@ def run(night: Night) -> dict[str, int | str]:
     """Train, recommend, write; what comes back are counts.
 
     Customers who do not allow personalisation, customers without history, and places that no individual score fills,
-    get popular products. No interactions at all: everybody does. No eligible product: a table without rows, which the
-    gate stops. Raises StageInputMissing when the features stage has not run, ModelError when the interactions cannot
-    be learnt from.
+    get popular products; the topic rules hold for these too. No interactions at all: everybody gets them. No eligible
+    product: a table without rows, which the gate stops. Raises StageInputMissing when the features stage has not run,
+    ModelError when the interactions cannot be learnt from.
     """
     settings = night.shop.recommend
     interactions = _feature(night, "interactions")
@@ -35,16 +36,17 @@ def run(night: Night) -> dict[str, int | str]:
     people = _feature(night, "customers")
     customers = people.get_column("customer_id")
     personal = people.filter(pl.col("may_personalise").fill_null(False)).get_column("customer_id")
-    popularity = _feature(night, "popularity")
+    popularity = PopularList(_feature(night, "popularity"))
+    rules = TopicRules(_feature(night, "topic_rules"), _feature(night, "product_topics"))
 
     model = AlsModel.fit(interactions.filter(pl.col("weight") > 0), settings)
     model.save(night.model)
 
     candidates, excluded = eligible(products), not_again(interactions, products)
-    individual = model.recommend(personal, candidates, excluded, settings.k)
-    short = short_of(individual, customers, settings.k)
-    popular = PopularList(popularity).recommend(short, candidates, excluded, settings.k)
-    lists = ranked(individual, popular, settings.k)
+    individual = rules.weigh(rules.shortlist(model, personal, candidates, excluded, settings.k))
+    short = short_of(individual, customers, rules, settings.k)
+    popular = rules.weigh(rules.shortlist(popularity, short, candidates, excluded, settings.k))
+    lists = ranked(individual, popular, rules, settings.k)
     write_parquet(
         lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(model.version)).select(COLUMNS),
         night.recommendations,
@@ -59,6 +61,8 @@ def run(night: Night) -> dict[str, int | str]:
         "short_lists": len(customers) - int((lengths >= settings.k).sum()),
         "individual_rows": lists.filter(pl.col("source") == Source.INDIVIDUAL.value).height,
         "popular_rows": lists.filter(pl.col("source") == Source.POPULAR.value).height,
+        "topic_rules": rules.rules.height,
+        "rows_moved_up": lists.get_column("because").count(),
         "eligible_products": len(candidates),
         "interactions": interactions.height,
         "factors": settings.factors,

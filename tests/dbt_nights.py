@@ -68,11 +68,14 @@ TOY_LISTS = {
 
 
 def recommend(night: Night, lists: dict[str, list[str]]) -> None:
-    """Write `recommendations.parquet` as the recommend stage would, from "source product" per customer and rank."""
+    """Write `recommendations.parquet` as the recommend stage would, from "source product" per customer and rank.
+
+    "source product topic" is a product that an interest in the topic put there.
+    """
     rows = [
-        (night.run_date, customer, rank, product, source, 1 / rank, "als-1")
+        (night.run_date, customer, rank, product, source, 1 / rank, "als-1", "interested" if topic else None, topic)
         for customer, entries in sorted(lists.items())
-        for rank, (source, product) in enumerate((entry.split() for entry in entries), start=1)
+        for rank, (source, product, topic) in enumerate(((*entry.split(), None)[:3] for entry in entries), start=1)
     ]
     schema = {
         "run_date": pl.Date(),
@@ -82,6 +85,8 @@ def recommend(night: Night, lists: dict[str, list[str]]) -> None:
         "source": pl.String(),
         "score": pl.Float64(),
         "model_version": pl.String(),
+        "because": pl.String(),
+        "topic": pl.String(),
     }
     write_parquet(pl.DataFrame(rows, schema=schema, orient="row"), night.recommendations)
 

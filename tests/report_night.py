@@ -77,6 +77,13 @@ CREATE TABLE features.product_popularity AS
     SELECT product_id, count(*) AS buyers, count(*) AS buyers_ever,
         row_number() OVER (ORDER BY count(*) DESC, product_id) AS rank
     FROM core.fct_interactions JOIN core.dim_products USING (product_id) WHERE is_eligible GROUP BY product_id;
+CREATE TABLE features.product_topics AS SELECT product_id, lower(category) AS topic FROM products WHERE NOT sensitive;
+CREATE TABLE features.customer_topics AS
+    SELECT '' AS customer_id, '' AS topic, '' AS choice, now()::TIMESTAMP AS stated_at, 1.0::DOUBLE AS strength,
+        false AS is_expired, 0::BIGINT AS products LIMIT 0;
+CREATE TABLE features.customer_topic_rules AS
+    SELECT '' AS customer_id, '' AS topic, '' AS effect, '' AS because, 1.0::DOUBLE AS factor, 1::INTEGER AS at_most
+    LIMIT 0;
 CREATE TABLE marketing.customer_contactability AS
     SELECT customer_id, 'email' AS contact_channel, NULL::VARCHAR AS reason, true AS is_contactable,
         NULL::TIMESTAMP AS consent_valid_until

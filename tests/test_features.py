@@ -146,13 +146,17 @@ def test_the_stage_counts_for_people(toy_night: Built) -> None:
         "interactions": 10,
         "customers_with_history": 5,
         "visitors_resolved": 1,
+        "choices": 0,
+        "choices_without_product": 0,
     }
 
 
 def test_a_night_that_failed_runs_again_to_the_same_bytes(hard_night: Built) -> None:
     night = hard_night.night
     before = {path: sha256_of(path) for path in night.features.iterdir()}
-    assert {path.stem for path in before} == {"customers", "interactions", "popularity", "products"}
+    assert {path.stem for path in before} == {
+        *("customers", "interactions", "popularity", "products", "product_topics", "topic_rules")
+    }
 
     customers = night.raw / "customers.parquet"
     sound = pl.read_parquet(customers)

@@ -121,6 +121,42 @@ MARTS: tuple[Mart, ...] = (
         },
     ),
     Mart(
+        "features",
+        "product_topics",
+        "One row per product and topic it belongs to.",
+        ("product_id", "topic"),
+        _PRODUCT | {"topic": "Category at any level of the path, or tag; lower case"},
+    ),
+    Mart(
+        "features",
+        "customer_topics",
+        "One row per customer and topic they chose about in the preference centre.",
+        ("customer_id", "topic"),
+        _CUSTOMER
+        | {
+            "topic": "Category or tag; lower case",
+            "choice": "What holds: interested, not_interested or less_like_this",
+            "stated_at": "When it was chosen (UTC)",
+            "strength": "1 when new, half as much after each half-life; of a no always 1",
+            "is_expired": "An interest so old that it drives no slot any more",
+            "products": "Eligible products of the topic",
+        },
+    ),
+    Mart(
+        "features",
+        "customer_topic_rules",
+        "One row per customer, topic, effect and cause: what the topic does to tonight's list.",
+        ("customer_id", "topic", "effect", "because"),
+        _CUSTOMER
+        | {
+            "topic": "Category or tag; lower case",
+            "effect": "exclude, demote, lift or limit",
+            "because": "The choice that it comes from",
+            "factor": "What scores are multiplied by; null for exclude and limit",
+            "at_most": "Products of the topic in one list, for limit",
+        },
+    ),
+    Mart(
         "marketing",
         "customer_contactability",
         "One row per known customer and contact channel: whether they may be contacted, and the first reason why not.",

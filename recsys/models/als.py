@@ -25,8 +25,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from recsys.config import Recommend
 from recsys.errors import ModelError
 from recsys.files import read_json, replace_file, sha256_of, write_json
-from recsys.models.matrix import InteractionMatrix, positions, row_starts
-from recsys.models.recommender import LIST_SCHEMA, Model
+from recsys.models.matrix import InteractionMatrix, positions
+from recsys.models.recommender import EVERYTHING, LIST_SCHEMA, Model
+from recsys.models.topics import Topics, blocked
 from recsys.tables import write_parquet
 
 BATCH = 4_000
@@ -59,29 +60,43 @@ class AlsModel(Model):
         library = _fit(matrix, settings)
         return cls(library, matrix.customers, matrix.products, _card(matrix, settings))
 
-    def recommend(self, customers: pl.Series, candidates: pl.Series, excluded: pl.DataFrame, n: int) -> pl.DataFrame:
-        rows = _known(customers, self._customers)
+    def recommend(
+        self,
+        customers: pl.Series,
+        candidates: pl.Series,
+        excluded: pl.DataFrame,
+        n: int,
+        topics: Topics = EVERYTHING,
+    ) -> pl.DataFrame:
+        rows = _known(topics.asked(customers), self._customers)
         columns = _known(candidates, self._products)
         if n < 1 or not len(rows) or not len(columns):
             return LIST_SCHEMA.to_frame()
-        blocked = self._pairs(excluded)
+        customers, products = self._customers.gather(rows), self._products.gather(columns)
+        barred = blocked(customers, products, excluded, topics)
+        narrow = copy.copy(self._library)
+        narrow.item_factors = self._library.item_factors[columns]
         parts = []
         with threadpool_limits(1, "blas"):
-            for start in range(0, len(rows), BATCH):
-                batch = rows[start : start + BATCH]
-                found, scores = self._best(batch, blocked[batch], columns, n, n + 1)
-                is_meant = scores > 0
-                owners = np.broadcast_to(batch[:, None], found.shape)
-                parts.append((owners[is_meant], found[is_meant], scores[is_meant]))
+            for asking, choice in topics.groups(customers, products):
+                for start in range(0, len(asking), BATCH):
+                    batch = asking[start : start + BATCH]
+                    found, scores = _best(narrow, rows[batch], barred[batch], choice, n, n + 1)
+                    is_meant = scores > 0
+                    owners = np.broadcast_to(batch[:, None], found.shape)
+                    parts.append((owners[is_meant], found[is_meant], scores[is_meant]))
+        if not parts:
+            return LIST_SCHEMA.to_frame()
         row, column, score = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return pl.DataFrame(
-            {
-                "customer_id": self._customers.gather(row),
-                "product_id": self._products.gather(column),
-                "score": score.astype(np.float64),
-            },
-            schema=LIST_SCHEMA,
-        )
+        lists = pl.DataFrame({"row": row, "column": column, "score": score.astype(np.float64)})
+        if topics.within is not None:
+            lists = lists.sort("row", "score", "column", descending=[False, True, False])
+            lists = lists.unique(["row", "column"], keep="first", maintain_order=True)
+        return lists.select(
+            customer_id=customers.gather(lists.get_column("row")),
+            product_id=products.gather(lists.get_column("column")),
+            score="score",
+        ).match_to_schema(LIST_SCHEMA)
 
     def save(self, folder: Path) -> None:
         anywhere = copy.copy(self._library)
@@ -108,38 +123,31 @@ class AlsModel(Model):
         products = pl.read_parquet(folder / PRODUCTS).get_column("product_id")
         return cls(library, customers, products, card)
 
-    def _pairs(self, pairs: pl.DataFrame) -> csr_matrix:
-        """The pairs that this model knows, as a matrix with a 1 for each."""
-        known = (
-            pairs.join(positions(self._customers, "customer_id", "row"), on="customer_id")
-            .join(positions(self._products, "product_id", "column"), on="product_id")
-            .select("row", "column")
-            .unique()
-            .sort("row", "column")
-        )
-        starts = row_starts(known.get_column("row").to_numpy(), len(self._customers))
-        columns = known.get_column("column").to_numpy()
-        shape = (len(self._customers), len(self._products))
-        return csr_matrix((np.ones(len(columns), dtype=np.float32), columns, starts), shape=shape)
 
-    def _best(
-        self, rows: NDArray[np.int32], blocked: csr_matrix, columns: NDArray[np.int32], n: int, asked: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Per row the n best columns and their scores, in order; filler is left in at scores of 0 or less.
+def _best(
+    library: AlternatingLeastSquares,
+    rows: NDArray[np.int32],
+    barred: csr_matrix,
+    columns: NDArray[np.int32],
+    n: int,
+    asked: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Per row the n best columns and their scores, in order; filler is left in at scores of 0 or less.
 
-        The library keeps any of several products that tie for the last place. So one more than n is asked for, and
-        rows where a tie may go on beyond what came back are asked again for twice as many.
-        """
-        asked = min(asked, len(columns))
-        found, scores = self._library.recommend(rows, blocked, N=asked, items=columns, filter_already_liked_items=True)
-        order = np.lexsort((found, -scores), axis=1)
-        found, scores = np.take_along_axis(found, order, axis=1), np.take_along_axis(scores, order, axis=1)
-        if asked < len(columns):
-            is_open = (scores[:, n - 1] == scores[:, -1]) & (scores[:, -1] > 0)
-            if is_open.any():
-                again = self._best(rows[is_open], blocked[is_open], columns, n, 2 * asked)
-                found[is_open, :n], scores[is_open, :n] = again
-        return found[:, :n], scores[:, :n]
+    The library keeps any of several products that tie for the last place. So one more than n is asked for, and
+    rows where a tie may go on beyond what came back are asked again for twice as many.
+    """
+    asked = min(asked, len(columns))
+    some = columns if len(columns) < library.item_factors.shape[0] else None  # sparing the library a look at each pair
+    found, scores = library.recommend(rows, barred, N=asked, items=some, filter_already_liked_items=True)
+    order = np.lexsort((found, -scores), axis=1)
+    found, scores = np.take_along_axis(found, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    if asked < len(columns):
+        is_open = (scores[:, n - 1] == scores[:, -1]) & (scores[:, -1] > 0)
+        if is_open.any():
+            again = _best(library, rows[is_open], barred[is_open], columns, n, 2 * asked)
+            found[is_open, :n], scores[is_open, :n] = again
+    return found[:, :n], scores[:, :n]
 
 
 def _fit(matrix: InteractionMatrix, settings: Recommend) -> AlternatingLeastSquares:

@@ -1,8 +1,17 @@
 """The popular list: the same products for everybody, less those that a customer must not get."""
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
-from recsys.models.recommender import LIST_SCHEMA, Recommender
+from recsys.models.recommender import EVERYTHING, LIST_SCHEMA, Recommender
+from recsys.models.topics import Topics, blocked
+
+BATCH = 4_000
+"""Customers at a time, and with them the memory that is needed."""
+WINDOW = 64
+"""How much further than n the first look goes; hardly anybody has more products barred among the most bought."""
 
 
 class PopularList(Recommender):
@@ -14,27 +23,56 @@ class PopularList(Recommender):
     def __init__(self, popularity: pl.DataFrame) -> None:
         self._popularity = popularity.select("product_id", "rank").sort("rank")
 
-    def recommend(self, customers: pl.Series, candidates: pl.Series, excluded: pl.DataFrame, n: int) -> pl.DataFrame:
-        pool = self._popularity.filter(pl.col("product_id").is_in(candidates.implode())).with_row_index("position")
-        wanted = customers.unique().to_frame("customer_id")
-        barred = (
-            excluded.select("customer_id", "product_id")
-            .unique()
-            .join(wanted, on="customer_id", how="semi")
-            .join(pool, on="product_id")
+    def recommend(
+        self,
+        customers: pl.Series,
+        candidates: pl.Series,
+        excluded: pl.DataFrame,
+        n: int,
+        topics: Topics = EVERYTHING,
+    ) -> pl.DataFrame:
+        pool = self._popularity.filter(pl.col("product_id").is_in(candidates.implode()))
+        wanted = topics.asked(customers.unique().sort())
+        products = pool.get_column("product_id")
+        if n < 1 or not len(wanted) or not len(products):
+            return LIST_SCHEMA.to_frame()
+        barred = blocked(wanted, products, excluded.select("customer_id", "product_id"), topics)
+        parts = [
+            _first(barred, rows[start : start + BATCH], columns, n)
+            for rows, columns in topics.groups(wanted, products)
+            for start in range(0, len(rows), BATCH)
+        ]
+        if not parts:
+            return LIST_SCHEMA.to_frame()
+        places = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        named = pl.DataFrame(dict(zip(("row", "column"), places, strict=True))).unique().sort("row", "column")
+        ranks = pool.get_column("rank").gather(named.get_column("column"))
+        return pl.DataFrame(
+            {
+                "customer_id": wanted.gather(named.get_column("row")),
+                "product_id": products.gather(named.get_column("column")),
+                "score": 1.0 / ranks,
+            },
+            schema=LIST_SCHEMA,
         )
-        # n products are left of the first n + (number barred), so nobody needs to be crossed with the whole pool
-        reach = wanted.join(barred.group_by("customer_id").agg(barred=pl.len()), on="customer_id", how="left").select(
-            "customer_id", reach=(pl.col("barred").fill_null(0) + n).clip(upper_bound=pool.height)
-        )
-        return (
-            reach.filter(pl.col("reach") > 0)
-            .select("customer_id", position=pl.int_ranges(0, "reach", dtype=pl.UInt32))
-            .explode("position")
-            .join(barred.select("customer_id", "position"), on=["customer_id", "position"], how="anti")
-            .sort("customer_id", "position")
-            .filter(pl.int_range(pl.len()).over("customer_id") < n)
-            .join(pool, on="position", how="left", maintain_order="left")
-            .select("customer_id", "product_id", score=1.0 / pl.col("rank"))
-            .match_to_schema(LIST_SCHEMA)
-        )
+
+
+def _first(
+    barred: csr_matrix, rows: NDArray[np.int32], columns: NDArray[np.int32], n: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Of each row the first n of the ascending columns that are not barred: rows and columns, one entry each.
+
+    The look goes four times as far for those rows that did not get n.
+    """
+    found: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
+    reach = n + WINDOW
+    while len(rows):
+        seen = columns[:reach]
+        is_free = barred[rows][:, seen].toarray() == 0
+        place = is_free.cumsum(axis=1)
+        is_done = (place[:, -1] >= n) | (len(seen) == len(columns))
+        row, column = np.nonzero(is_free & (place <= n) & is_done[:, None])
+        found.append((rows[row], seen[column]))
+        rows, reach = rows[~is_done], 4 * reach
+    row, column = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    return row, column

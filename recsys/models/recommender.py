@@ -10,22 +10,34 @@ from typing import Self
 import polars as pl
 
 from recsys.config import Recommend
+from recsys.models.topics import Topics
 
 LIST_SCHEMA = pl.Schema({"customer_id": pl.String(), "product_id": pl.String(), "score": pl.Float64()})
 """One row per customer and product, ordered by customer_id, score from high to low, product_id."""
+
+EVERYTHING = Topics()
+"""No topic is excluded, and none is asked for."""
 
 
 class Recommender(ABC):
     """Names products for customers."""
 
     @abstractmethod
-    def recommend(self, customers: pl.Series, candidates: pl.Series, excluded: pl.DataFrame, n: int) -> pl.DataFrame:
-        """The n best candidates of each customer, as LIST_SCHEMA.
+    def recommend(
+        self,
+        customers: pl.Series,
+        candidates: pl.Series,
+        excluded: pl.DataFrame,
+        n: int,
+        topics: Topics = EVERYTHING,
+    ) -> pl.DataFrame:
+        """The n best candidates of each customer, or of each topic a customer asks for, as LIST_SCHEMA.
 
         `candidates` are the product_ids that may be named at all; `excluded` (customer_id, product_id) are pairs that
-        may not. Every score is above 0: a recommender that has nothing to say about a pair leaves it out, so lists
-        may be shorter than n, and a customer about whom nothing is known may have no row. Among equal scores the
-        smaller product_id goes first. The order of the rows given makes no difference.
+        may not, `topics` what else may not, or is wanted. Every score is above 0: a recommender that has nothing to
+        say about a pair leaves it out, so lists may be shorter than n, and a customer about whom nothing is known may
+        have no row. Among equal scores the smaller product_id goes first. The order of the rows given makes no
+        difference.
         """
 
 

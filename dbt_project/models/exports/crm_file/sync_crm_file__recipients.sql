@@ -16,16 +16,26 @@ customers as (
 
 ),
 
+choices as (
+
+    select * from {{ ref('int_choices__applied') }}
+
+),
+
 final as (
 
     select
         decisions.channel,
         decisions.customer_id,
         customers.language,
-        customers.country
+        customers.country,
+        choices.choices_applied
     from decisions
     inner join channels on decisions.channel = channels.channel
     inner join customers on decisions.customer_id = customers.customer_id
+    left join choices
+        on decisions.channel = choices.channel
+        and decisions.customer_id = choices.customer_id
 
 )
 

@@ -22,6 +22,12 @@ addresses as (
 
 ),
 
+choices as (
+
+    select * from {{ ref('int_choices__applied') }}
+
+),
+
 final as (
 
     select
@@ -30,11 +36,15 @@ final as (
         addresses.address as email,
         customers.first_name,
         customers.language,
-        customers.country
+        customers.country,
+        choices.choices_applied
     from decisions
     inner join channels on decisions.channel = channels.channel
     inner join customers on decisions.customer_id = customers.customer_id
     inner join addresses on decisions.customer_id = addresses.customer_id
+    left join choices
+        on decisions.channel = choices.channel
+        and decisions.customer_id = choices.customer_id
 
 )
 

@@ -25,6 +25,8 @@ final as (
         recommendations.product_id,
         recommendations.source,
         case
+            when recommendations.because = 'interested'
+                then 'Because you said you are interested in ' || string_split(recommendations.topic, ' > ')[-1]
             when recommendations.source = 'individual' then 'Chosen from your own purchases and visits'
             when recommendations.source = 'popular' and coalesce(popularity.buyers, 0) = 0 then 'From our range'
             when recommendations.source = 'popular' and settings.popular_days = 1 then 'Popular in the last day'

@@ -3,6 +3,8 @@ select
     product_id,
     source,
     model_version,
+    because,
+    topic,
     cast(rank as integer) as rank,
     cast(score as double) as score,
     cast(run_date as date) as run_date
