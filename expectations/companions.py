@@ -71,9 +71,13 @@ def files(evidence: Evidence) -> list[Check]:
             _harmless_texts(about, file, texts),
             _slots_whole(about, file, channel),
         ]
-        for beside in (f"{channel.name}_remove", f"{channel.name}_clear"):
+        for beside in (f"{channel.name}_remove", f"{channel.name}_clear", f"check_in_{channel.name}"):
             about, file = f"files/{beside}", evidence.files[beside]
+            texts = [
+                name for name in file.cells.columns if name == "first_name" or name.startswith(("topic_", "reason_"))
+            ]
             checks += [_canonical(about, file), _ordered(about, file, "customer_id")]
+            checks += [_harmless_texts(about, file, texts)]
     file, about = evidence.files[CATALOGUE], f"files/{CATALOGUE}"
     texts = [name for name in CATALOGUE_COLUMNS if name in FREE_TEXT]
     return [*checks, _canonical(about, file), _ordered(about, file, "product_id"), _harmless_texts(about, file, texts)]

@@ -34,7 +34,7 @@ class FinishedFile:
 class Evidence:
     """What one night made. `hashes` by path relative to the night's folder.
 
-    `files` by channel, by `<channel>_remove` and `<channel>_clear`, and the catalogue.
+    `files` by channel, by `<channel>_remove`, `<channel>_clear` and `check_in_<channel>`, and the catalogue.
     """
 
     night: Night
@@ -82,6 +82,8 @@ def files_of(night: Night) -> dict[str, Path]:
     """Every finished file that the night must have, by name without its date."""
     found = {name: file_of(night, name) for name in (*(channel.name for channel in night.shop.channels), CATALOGUE)}
     for channel in night.shop.channels:
+        name = f"check_in_{channel.name}"
+        found[name] = file_of(night, name)
         for beside in ("remove", "clear"):
             name = f"{channel.name}_{beside}"
             found[name] = night.files / channel.name / f"{name}_{night.run_date:%Y%m%d}.csv"

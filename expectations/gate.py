@@ -12,7 +12,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from expectations import companions, facts, permission, recount, removals, shape, subscription, volume
+from expectations import check_in, companions, facts, permission, recount, removals, shape, subscription, volume
 from expectations import evidence as evidence_of
 from expectations.batches import batches
 from expectations.evidence import Evidence
@@ -75,6 +75,7 @@ def _examined(evidence: Evidence) -> list[Check]:
         recounted = partial(recount.check, evidence, permissions, channel)
         checks += guarded(f"recount/{channel.name}", "ran", recounted)
         checks += guarded(f"recount/{channel.name}", "removals_ran", partial(removals.check, evidence, channel))
+    checks += guarded("recount/check_in", "ran", partial(check_in.check, evidence, permissions))
     checks += guarded("volume", "ran", partial(volume.check, evidence))
     checks += guarded("shape", "ran", partial(shape.check, evidence, known))
     return checks

@@ -23,6 +23,7 @@ from recsys.night import Night
 from recsys.tables import write_parquet
 
 CAMPAIGN = "recommendations"
+CHECK_IN_CAMPAIGN = "check_in"
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,9 @@ def enter(night: Night, channel: Channel) -> None:
 
     Raises StageInputMissing without decisions.
     """
-    is_published = (night.audience(channel.name) / SUCCESS).is_file()
     ours = pl.col("channel") == channel.name
     recipients = read_decisions(night.decisions, f"sync_{channel.kind}__recipients").filter(ours)
     items = read_decisions(night.decisions, f"sync_{channel.kind}__items").filter(ours)
-    entries = recipients.select(
-        run_date=pl.lit(night.run_date, pl.Date),
-        campaign=pl.lit(CAMPAIGN),
-        channel="channel",
-        contact_channel=pl.lit(channel.contact_channel.value),
-        customer_id="customer_id",
-        address="email" if "email" in recipients.columns else pl.lit(None, pl.String),
-    ).sort("customer_id")
     slots = items.select(
         pl.lit(night.run_date, pl.Date).alias("run_date"),
         "channel",
@@ -98,10 +90,33 @@ def enter(night: Night, channel: Channel) -> None:
         pl.col("rank").cast(pl.Int32),
         "product_id",
     ).sort("customer_id", "rank")
-    for book, frame in ((RECIPIENTS, entries), (ITEMS, slots)):
-        path = path_of(night, book, channel.name)
-        if not (is_published and path.is_file()):
-            write_parquet(frame.match_to_schema(book.schema), path, durable=True)
+    _write(night, RECIPIENTS, channel.name, _entries(night, channel, recipients, CAMPAIGN, channel.name))
+    _write(night, ITEMS, channel.name, slots)
+
+
+def enter_check_in(night: Night, channel: Channel, audience: str) -> None:
+    """Write whom the night means to ask over a channel, by the name of the check-in's own audience; as `enter`."""
+    recipients = read_decisions(night.decisions, "sync_check_in__recipients").filter(pl.col("channel") == channel.name)
+    _write(night, RECIPIENTS, audience, _entries(night, channel, recipients, CHECK_IN_CAMPAIGN, audience))
+
+
+def _entries(night: Night, channel: Channel, recipients: pl.DataFrame, campaign: str, audience: str) -> pl.DataFrame:
+    has_address = channel.kind == "email_file"
+    return recipients.select(
+        run_date=pl.lit(night.run_date, pl.Date),
+        campaign=pl.lit(campaign),
+        channel=pl.lit(audience),
+        contact_channel=pl.lit(channel.contact_channel.value),
+        customer_id="customer_id",
+        address="email" if has_address else pl.lit(None, pl.String),
+    ).sort("customer_id")
+
+
+def _write(night: Night, book: Book, audience: str, frame: pl.DataFrame) -> None:
+    path = path_of(night, book, audience)
+    is_published = (night.audience(audience) / SUCCESS).is_file()
+    if not (is_published and path.is_file()):
+        write_parquet(frame.match_to_schema(book.schema), path, durable=True)
 
 
 def known(night: Night) -> dict[str, Any]:

@@ -40,6 +40,12 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     | {"left_since": pl.Date()},
     "sync_crm_file__removals": dict.fromkeys(("channel", "customer_id", "reason"), pl.String())
     | {"left_since": pl.Date()},
+    "sync_check_in__recipients": dict.fromkeys(
+        ("channel", "customer_id", "email", "first_name", "language", "country"), pl.String()
+    ),
+    "sync_check_in__topics": dict.fromkeys(("channel", "customer_id"), pl.String())
+    | {"rank": pl.Int32()}
+    | dict.fromkeys(("topic", "why", "reason"), pl.String()),
     "sync_catalogue__products": dict.fromkeys(("product_id", "name", "category", "brand"), pl.String())
     | {"price": pl.Decimal(18, 4)}
     | dict.fromkeys(("currency", "url", "image_url"), pl.String()),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from expectations.columns import FILE_SLOT, REMOVE_FILE, TABLES, channels_of, file_columns, slot_column
+from expectations.columns import FILE_SLOT, REMOVE_FILE, TABLES, channels_of, check_in_file, file_columns, slot_column
 from expectations.evidence import file_of
 from recsys import ledger
 from recsys.config import Channel
@@ -37,6 +37,9 @@ STATUS = {
 REMOVALS = dict.fromkeys(
     ("channel", "customer_id", "email", "contact_channel", "address", "reason"), pl.String
 ) | dict.fromkeys(("run_date", "left_since"), pl.Date)
+CHECK_INS = dict.fromkeys(
+    ("channel", "contact_channel", "customer_id", "email", "first_name", "language", "country"), pl.String
+) | {"run_date": pl.Date, "rank": pl.Int32, "topic": pl.String, "why": pl.String, "reason": pl.String}
 EXPORTED = [customer for customer, status in STATUS.items() if status == "exported"]
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -100,6 +103,8 @@ def tables(night: Night) -> dict[str, pl.DataFrame]:
     named = pl.concat([made["sync_email_file__items"]["product_id"], made["sync_crm_file__items"]["product_id"]])
     for table in ("fct_removals", "sync_email_file__removals", "sync_crm_file__removals"):
         made[table] = pl.DataFrame(schema=REMOVALS)
+    for table in ("fct_check_ins", "sync_check_in__recipients", "sync_check_in__topics"):
+        made[table] = pl.DataFrame(schema=CHECK_INS)
     made["sync_catalogue__products"] = products.filter(pl.col("product_id").is_in(named.implode())).sort("product_id")
     return {name: frame.select(TABLES[name]) for name, frame in made.items()}
 
@@ -133,6 +138,8 @@ def write_night(folder: Path) -> Night:
     for channel in night.shop.channels:
         write_cells(file_cells(channel, made), file_of(night, channel.name))
         nobody = pl.DataFrame(schema=dict.fromkeys(REMOVE_FILE[channel.kind], pl.String))
+        unasked = dict.fromkeys(check_in_file(channel, night.shop.check_in.topics), pl.String)
+        write_cells(pl.DataFrame(schema=unasked), file_of(night, f"check_in_{channel.name}"))
         write_cells(nobody, beside(night, channel.name, "remove"))
         write_cells(file_cells(channel, made).clear(), beside(night, channel.name, "clear"))
     write_cells(made["sync_catalogue__products"].cast(pl.String), file_of(night, "catalogue"))
