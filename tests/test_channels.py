@@ -89,6 +89,8 @@ class TestCatalogue(ChannelContract):
 
 FILES = [
     "catalogue",
+    "check_in_crm_file",
+    "check_in_email_file",
     "crm_file",
     "crm_file_clear",
     "crm_file_remove",
@@ -106,14 +108,25 @@ def made(night: Night) -> dict[str, str]:
 def test_toy_audience_gives_the_golden_files(tmp_path: Path) -> None:
     night = Night(write_shop(tmp_path), RUN_DATE)
     toy_decisions(night.decisions)
-    assert render.run(night) == {"email_file": 3, "crm_file": 3, "catalogue": 3}
-    assert made(night) == {name: (GOLDEN / f"{name}_20260331.csv").read_text(encoding="utf-8") for name in FILES}
+    assert render.run(night) == {
+        "email_file": 3,
+        "crm_file": 3,
+        "check_in_email_file": 0,
+        "check_in_crm_file": 0,
+        "catalogue": 3,
+    }
+    for name, text in made(night).items():
+        golden = (GOLDEN / f"{name}_20260331.csv").read_text(encoding="utf-8")
+        assert text == (golden.split("\n")[0] + "\n" if name.startswith("check_in") else golden), name
+    assert sorted(made(night)) == FILES
 
 
 def test_nobody_to_write_to_gives_the_golden_empty_files(tmp_path: Path) -> None:
     night = Night(write_shop(tmp_path), RUN_DATE)
     write_decisions(night.decisions)
-    assert render.run(night) == {"email_file": 0, "crm_file": 0, "catalogue": 0}
+    assert render.run(night) == dict.fromkeys(
+        ["email_file", "crm_file", "check_in_email_file", "check_in_crm_file", "catalogue"], 0
+    )
     headers = {name: (GOLDEN / f"{name}_20260331.csv").read_text(encoding="utf-8").split("\n")[0] for name in FILES}
     assert made(night) == {name: f"{header}\n" for name, header in headers.items()}
     for name in ("email_file", "crm_file", "catalogue"):

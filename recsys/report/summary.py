@@ -108,8 +108,7 @@ def _show_paths(console: Console, facts: Facts) -> None:
     files = [
         night.audience(channel) / file.file
         for channel in channels_of(night)
-        if channel in facts.published
-        for file in facts.published[channel].manifest.files
+        if channel in facts.published and (file := facts.published[channel].manifest.audience_file)
     ]
     named = (
         *(("audience file", path) for path in files),
