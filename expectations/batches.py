@@ -7,7 +7,15 @@ from typing import Any
 import polars as pl
 
 from expectations.columns import CATALOGUE as CATALOGUE_COLUMNS
-from expectations.columns import RECOMMENDATIONS, TABLES, channels_of, file_columns, slot_column
+from expectations.columns import (
+    RECOMMENDATIONS,
+    REMOVE_FILE,
+    TABLES,
+    channels_of,
+    check_in_file,
+    file_columns,
+    slot_column,
+)
 from expectations.evidence import CATALOGUE, Evidence
 from expectations.facts import Facts
 from recsys.config import Channel
@@ -74,6 +82,18 @@ def _headers(evidence: Evidence) -> list[Batch]:
         **{name: (frame, TABLES[name]) for name, frame in evidence.tables.items()},
         **{
             f"files/{channel.name}": (evidence.audience(channel), file_columns(channel))
+            for channel in evidence.night.shop.channels
+        },
+        **{
+            f"files/{channel.name}_{beside}": (evidence.files[f"{channel.name}_{beside}"].cells, columns)
+            for channel in evidence.night.shop.channels
+            for beside, columns in (("remove", REMOVE_FILE[channel.kind]), ("clear", file_columns(channel)))
+        },
+        **{
+            f"files/check_in_{channel.name}": (
+                evidence.files[f"check_in_{channel.name}"].cells,
+                check_in_file(channel, evidence.night.shop.check_in.topics),
+            )
             for channel in evidence.night.shop.channels
         },
         f"files/{CATALOGUE}": (evidence.files[CATALOGUE].cells, CATALOGUE_COLUMNS),

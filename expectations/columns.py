@@ -35,8 +35,14 @@ TABLES: dict[str, tuple[str, ...]] = {
         "price",
         "currency",
     ),
+    "sync_email_file__removals": ("channel", "customer_id", "email", "left_since", "reason"),
     "sync_crm_file__recipients": ("channel", "customer_id", "language", "country", "choices_applied"),
     "sync_crm_file__items": ("channel", "customer_id", "rank", "product_id", "product_name", "reason"),
+    "sync_crm_file__removals": ("channel", "customer_id", "left_since", "reason"),
+    "fct_removals": ("run_date", "customer_id", "channel", "contact_channel", "address", "left_since", "reason"),
+    "fct_check_ins": ("run_date", "customer_id", "channel", "contact_channel", "rank", "topic", "why", "reason"),
+    "sync_check_in__recipients": ("channel", "customer_id", "email", "first_name", "language", "country"),
+    "sync_check_in__topics": ("channel", "customer_id", "rank", "topic", "why", "reason"),
     "sync_catalogue__products": CATALOGUE,
 }
 """The tables below decisions/."""
@@ -48,6 +54,15 @@ FILE_HEAD = {
 FILE_SLOT = {
     "email_file": ("id", "name", "reason", "url", "image_url", "price", "currency"),
     "crm_file": ("id", "name", "reason"),
+}
+REMOVE_FILE = {
+    "email_file": ("customer_id", "email", "left_since", "reason"),
+    "crm_file": ("customer_id", "left_since", "reason"),
+}
+"""The columns of the file about those who left; that of cleared rows has the audience's own."""
+CHECK_IN_HEAD = {
+    "email_file": ("customer_id", "email", "first_name", "language", "country", "run_date"),
+    "crm_file": ("customer_id", "language", "country", "run_date"),
 }
 FREE_TEXT = frozenset({"first_name", "choices_applied", "name", "reason", "category", "brand"})
 """Cells that people outside the company can have written into, by column or by part of a slot."""
@@ -67,3 +82,9 @@ def file_columns(channel: Channel) -> tuple[str, ...]:
 def channels_of(shop: Shop, kind: str) -> list[Channel]:
     """The configured channels of one kind."""
     return [channel for channel in shop.channels if channel.kind == kind]
+
+
+def check_in_file(channel: Channel, topics: int) -> tuple[str, ...]:
+    """The columns of a channel's check-in file for the configured number of topics."""
+    slots = (f"{part}_{topic}" for topic in range(1, topics + 1) for part in ("topic", "why", "reason"))
+    return (*CHECK_IN_HEAD[channel.kind], *slots)

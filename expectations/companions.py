@@ -5,7 +5,7 @@ import polars as pl
 from expectations.batches import exported_products
 from expectations.columns import CATALOGUE as CATALOGUE_COLUMNS
 from expectations.columns import FILE_HEAD, FILE_SLOT, FREE_TEXT, slot_column
-from expectations.evidence import CATALOGUE, Evidence, FinishedFile, file_of
+from expectations.evidence import CATALOGUE, Evidence, FinishedFile, files_of
 from expectations.facts import Facts
 from expectations.findings import critical, found_none
 from recsys.audit import Check
@@ -71,6 +71,13 @@ def files(evidence: Evidence) -> list[Check]:
             _harmless_texts(about, file, texts),
             _slots_whole(about, file, channel),
         ]
+        for beside in (f"{channel.name}_remove", f"{channel.name}_clear", f"check_in_{channel.name}"):
+            about, file = f"files/{beside}", evidence.files[beside]
+            texts = [
+                name for name in file.cells.columns if name == "first_name" or name.startswith(("topic_", "reason_"))
+            ]
+            checks += [_canonical(about, file), _ordered(about, file, "customer_id")]
+            checks += [_harmless_texts(about, file, texts)]
     file, about = evidence.files[CATALOGUE], f"files/{CATALOGUE}"
     texts = [name for name in CATALOGUE_COLUMNS if name in FREE_TEXT]
     return [*checks, _canonical(about, file), _ordered(about, file, "product_id"), _harmless_texts(about, file, texts)]
@@ -140,8 +147,7 @@ def _catalogue_is_complete(evidence: Evidence) -> list[Check]:
 
 def _nothing_else_is_there(evidence: Evidence) -> Check:
     night = evidence.night
-    names = [*(channel.name for channel in night.shop.channels), CATALOGUE]
-    expected = {file_of(night, name) for name in names}
+    expected = set(files_of(night).values())
     found = {path for path in night.files.rglob("*") if not path.is_dir() and not path.name.startswith(".")}
     return critical(
         "files",

@@ -32,7 +32,10 @@ class FinishedFile:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one night made. `files` by channel, and the catalogue; `hashes` by path relative to the night's folder."""
+    """What one night made. `hashes` by path relative to the night's folder.
+
+    `files` by channel, by `<channel>_remove`, `<channel>_clear` and `check_in_<channel>`, and the catalogue.
+    """
 
     night: Night
     recommendations: pl.DataFrame
@@ -75,6 +78,18 @@ def file_of(night: Night, name: str) -> Path:
     return night.files / name / f"{name}_{night.run_date:%Y%m%d}.csv"
 
 
+def files_of(night: Night) -> dict[str, Path]:
+    """Every finished file that the night must have, by name without its date."""
+    found = {name: file_of(night, name) for name in (*(channel.name for channel in night.shop.channels), CATALOGUE)}
+    for channel in night.shop.channels:
+        name = f"check_in_{channel.name}"
+        found[name] = file_of(night, name)
+        for beside in ("remove", "clear"):
+            name = f"{channel.name}_{beside}"
+            found[name] = night.files / channel.name / f"{name}_{night.run_date:%Y%m%d}.csv"
+    return found
+
+
 class _Digest(io.RawIOBase):
     """A stream that keeps nothing of what is written to it but its SHA-256."""
 
@@ -112,15 +127,15 @@ def gather(night: Night) -> tuple[Evidence | None, list[Check]]:
     tables: dict[str, pl.DataFrame] = {}
     files: dict[str, FinishedFile] = {}
     wanted = {name: night.decisions / f"{name}.parquet" for name in TABLES}
-    audiences = [*(channel.name for channel in night.shop.channels), CATALOGUE]
-    for path in (night.recommendations, *wanted.values(), *(file_of(night, name) for name in audiences)):
+    finished = {path: name for name, path in files_of(night).items()}
+    for path in (night.recommendations, *wanted.values(), *finished):
         try:
             if path == night.recommendations:
                 recommendations = pl.read_parquet(io.BytesIO(taken(path)))
             elif path.suffix == ".parquet":
                 tables[path.stem] = pl.read_parquet(io.BytesIO(taken(path)))
             else:
-                files[path.parent.name] = read_finished(taken(path))
+                files[finished[path]] = read_finished(taken(path))
             problem = ""
         except FileNotFoundError:
             problem = "is missing; run the stages before the gate"

@@ -12,7 +12,19 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from expectations import companions, facts, needs, permission, preferences, recount, shape, volume
+from expectations import (
+    check_in,
+    companions,
+    facts,
+    needs,
+    permission,
+    preferences,
+    recount,
+    removals,
+    shape,
+    subscription,
+    volume,
+)
 from expectations import evidence as evidence_of
 from expectations.batches import batches
 from expectations.evidence import Evidence
@@ -69,6 +81,7 @@ def _examined(evidence: Evidence) -> list[Check]:
     checks = guarded("suites", "ran", partial(_validated, evidence, known))
     checks += guarded("companions", "tables_ran", partial(companions.tables, evidence, known))
     checks += guarded("companions", "files_ran", partial(companions.files, evidence))
+    checks += guarded("subscription", "ran", partial(subscription.check, night))
     checks += guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
     choices = preferences.gather(night, permissions)
     checks += guarded("recount/lists", "choices_ran", partial(preferences.lists, evidence, choices, permissions))
@@ -78,6 +91,8 @@ def _examined(evidence: Evidence) -> list[Check]:
         checks += guarded(f"recount/{channel.name}", "choices_ran", followed)
         recounted = partial(recount.check, evidence, permissions, channel)
         checks += guarded(f"recount/{channel.name}", "ran", recounted)
+        checks += guarded(f"recount/{channel.name}", "removals_ran", partial(removals.check, evidence, channel))
+    checks += guarded("recount/check_in", "ran", partial(check_in.check, evidence, permissions))
     checks += guarded("volume", "ran", partial(volume.check, evidence))
     checks += guarded("shape", "ran", partial(shape.check, evidence, known))
     return checks

@@ -4,6 +4,8 @@ Read from the files as they would leave and from raw consents, suppressions, pre
 that dbt made decides here, and no SQL is shared with it. Whatever it finds is critical.
 """
 
+from datetime import datetime
+
 import polars as pl
 
 from expectations.evidence import Evidence
@@ -28,9 +30,6 @@ def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> lis
     exported, slots = evidence.exported(channel), evidence.slots(channel)
     people = cells.select("customer_id").unique()
     contact_channel = channel.contact_channel.value
-    newest = newest_statements(permissions.consents, contact_channel)
-    granted = newest.filter(pl.col("status") == "granted")
-    unexpired = newest.filter(pl.col("valid_until").is_null() | (pl.col("valid_until") > evidence.night.end))
     shown = slots.select("customer_id", "rank", "product_id")
     promised = (
         evidence.recommendations.filter(pl.col("rank") <= channel.slots)
@@ -38,14 +37,8 @@ def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> lis
         .select("customer_id", pl.col("rank").cast(pl.Int64), "product_id")
     )
     differing = _beyond(shown, promised) + _beyond(promised, shown)
-    checks = [
-        found_none(suite, "recipients_are_customers", _beyond(people, permissions.customers), people.height),
-        found_none(suite, "recipients_listed_once", cells.height - people.height, cells.height),
-        found_none(suite, "newest_statement_is_granted", _beyond(people, granted), people.height),
-        found_none(suite, "consent_not_expired", _beyond(people, unexpired), people.height),
-        found_none(suite, "not_suppressed", _suppressed(cells, permissions, contact_channel), cells.height),
-        found_none(suite, "not_paused", _among(people, permissions.paused), people.height),
-        found_none(suite, "no_minor", _among(people, permissions.minors), people.height),
+    return [
+        *permitted(suite, cells, permissions, contact_channel, evidence.night.end),
         critical(
             suite,
             "recipients_are_those_decided",
@@ -56,6 +49,25 @@ def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> lis
         ),
         found_none(suite, "items_are_the_recommendations", differing, promised.height, noun="items"),
         _decided_once(suite, evidence, permissions, channel),
+    ]
+
+
+def permitted(
+    suite: str, cells: pl.DataFrame, permissions: Permissions, contact_channel: str, end: datetime
+) -> list[Check]:
+    """May the people in a finished file be written to over this contact channel? One check per rule."""
+    people = cells.select("customer_id").unique()
+    newest = newest_statements(permissions.consents, contact_channel)
+    granted = newest.filter(pl.col("status") == "granted")
+    unexpired = newest.filter(pl.col("valid_until").is_null() | (pl.col("valid_until") > end))
+    checks = [
+        found_none(suite, "recipients_are_customers", _beyond(people, permissions.customers), people.height),
+        found_none(suite, "recipients_listed_once", cells.height - people.height, cells.height),
+        found_none(suite, "newest_statement_is_granted", _beyond(people, granted), people.height),
+        found_none(suite, "consent_not_expired", _beyond(people, unexpired), people.height),
+        found_none(suite, "not_suppressed", _suppressed(cells, permissions, contact_channel), cells.height),
+        found_none(suite, "not_paused", _among(people, permissions.paused), people.height),
+        found_none(suite, "no_minor", _among(people, permissions.minors), people.height),
     ]
     if contact_channel in ADDRESSES:
         checks += _addresses(suite, people, permissions, contact_channel)

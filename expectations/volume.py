@@ -57,6 +57,8 @@ def compared(suite: str, recipients: int, history: list[int], night: Night) -> l
 def earlier(night: Night, channel: str) -> list[int]:
     """Recipients of the last published nights before this one, newest first, at most NIGHTS; none when none was.
 
+    Counted are the rows of the audience's own file, not of those beside it about who left.
+
     A night counts when its `_SUCCESS` names the SHA-256 of the manifest beside it.
     """
     folder = night.audience(channel).parent
@@ -85,5 +87,6 @@ def _published_rows(folder: Path) -> int | None:
         return None
     if success.read_text(encoding="utf-8").strip() != hashlib.sha256(manifest.read_bytes()).hexdigest():
         return None
-    files = read_json(manifest).get("files")
-    return sum(int(file["rows"]) for file in files) if files else None
+    name = f"{folder.parent.name}_{folder.name.replace('-', '')}.csv"
+    rows = [int(file["rows"]) for file in read_json(manifest).get("files", []) if file.get("file") == name]
+    return rows[0] if rows else None

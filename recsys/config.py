@@ -223,6 +223,21 @@ class Channel(Settings):
     min_items: int = Field(3, ge=1, description="Shorter lists are held back as too_few_items")
 
 
+class CheckIn(Settings):
+    """Whom to ask whether what we think they want still holds, in the nightly check-in files."""
+
+    every_days: int = Field(
+        90, ge=1, le=90, description="Nobody is asked twice within so many days; the ledger reaches 90 nights back"
+    )
+    topics: int = Field(3, ge=1, le=10, description="Topics per person, at most")
+    faded_below: float = Field(
+        0.5, gt=0, le=1, description="A stated interest is asked about once its strength, 1 when new, is below this"
+    )
+    lately_days: int = Field(
+        90, ge=1, le=3650, description="Expired interests and finished needs are asked about for so many days"
+    )
+
+
 class Gate(Settings):
     """Bounds the night is held to."""
 
@@ -246,6 +261,7 @@ class Shop(Settings):
     recommend: Recommend = Recommend()
     needs: Needs = Needs()
     channels: list[Channel] = Field(min_length=1)
+    check_in: CheckIn = CheckIn()
     gate: Gate = Gate()
     path: Path = Field(exclude=True)
 
@@ -291,6 +307,12 @@ class Shop(Settings):
             raise ValueError(f"channels: names must differ; repeated: {', '.join(repeated)}")
         if "catalogue" in names:
             raise ValueError("channels: the name catalogue is taken by the products file; choose another")
+        taken = sorted(name for name in names if name.startswith("check_in_") or name.endswith(("_remove", "_clear")))
+        if taken:
+            raise ValueError(
+                f"channels: {', '.join(taken)}: names that begin with check_in_ or end with _remove or _clear are "
+                "those of the files beside an audience; choose another"
+            )
         for channel in self.channels:
             if channel.slots > self.recommend.k:
                 raise ValueError(

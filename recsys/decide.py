@@ -17,6 +17,14 @@ HANDED_ON: dict[str, str] = {
     "sync_email_file__items": "SELECT * FROM exports.sync_email_file__items ORDER BY channel, customer_id, rank",
     "sync_crm_file__recipients": "SELECT * FROM exports.sync_crm_file__recipients ORDER BY channel, customer_id",
     "sync_crm_file__items": "SELECT * FROM exports.sync_crm_file__items ORDER BY channel, customer_id, rank",
+    "fct_removals": "SELECT * FROM marketing.fct_removals ORDER BY customer_id, channel, address NULLS FIRST",
+    "sync_email_file__removals": (
+        "SELECT * FROM exports.sync_email_file__removals ORDER BY channel, customer_id, email NULLS FIRST"
+    ),
+    "sync_crm_file__removals": "SELECT * FROM exports.sync_crm_file__removals ORDER BY channel, customer_id",
+    "fct_check_ins": "SELECT * FROM marketing.fct_check_ins ORDER BY customer_id, rank",
+    "sync_check_in__recipients": "SELECT * FROM exports.sync_check_in__recipients ORDER BY channel, customer_id",
+    "sync_check_in__topics": "SELECT * FROM exports.sync_check_in__topics ORDER BY channel, customer_id, rank",
     "sync_catalogue__products": "SELECT * FROM exports.sync_catalogue__products ORDER BY product_id",
 }
 """File below `decisions/` -> the query that fills it, ordered by grain: the same rows are the same bytes."""
@@ -66,6 +74,45 @@ _PER_CHANNEL = """
     ORDER BY channel
 """
 
+_REMOVALS = """
+    WITH past AS (
+        SELECT channel, customer_id, address FROM intermediate.int_recipients__named
+    ),
+    tonight AS (
+        SELECT channel, customer_id, email AS address FROM exports.sync_email_file__recipients
+        UNION ALL
+        SELECT channel, customer_id, NULL FROM exports.sync_crm_file__recipients
+    ),
+    removals AS (
+        SELECT channel, customer_id, email AS address FROM exports.sync_email_file__removals
+        UNION ALL
+        SELECT channel, customer_id, NULL FROM exports.sync_crm_file__removals
+    ),
+    stayed AS (
+        SELECT past.channel, count(*) AS rows FROM past
+        JOIN tonight ON past.channel = tonight.channel AND past.customer_id = tonight.customer_id
+            AND coalesce(past.address = tonight.address, true)
+        GROUP BY past.channel
+    ),
+    removed AS (
+        SELECT past.channel, count(*) AS rows FROM past
+        JOIN removals ON past.channel = removals.channel AND past.customer_id = removals.customer_id
+            AND past.address IS NOT DISTINCT FROM removals.address
+        GROUP BY past.channel
+    )
+    SELECT
+        channels.channel,
+        (SELECT count(*) FROM past WHERE past.channel = channels.channel) AS past,
+        coalesce(stayed.rows, 0) AS stayed,
+        coalesce(removed.rows, 0) AS removed,
+        (SELECT count(*) FROM removals WHERE removals.channel = channels.channel) AS listed,
+        (SELECT count(*) FROM marketing.fct_removals AS decided WHERE decided.channel = channels.channel) AS decided
+    FROM staging.stg_night__channels AS channels
+    LEFT JOIN stayed USING (channel)
+    LEFT JOIN removed USING (channel)
+    ORDER BY channels.channel
+"""
+
 _TOTALS = """
     SELECT
         (SELECT count(*) FROM marketing.fct_recommendations) AS recommendations,
@@ -85,9 +132,10 @@ def run(night: Night) -> dict[str, int | str]:
     """Build the models tagged `decide` into the night's database, reconcile, and write `decisions/*.parquet`.
 
     Returns counts of recommendations and decisions, and per channel and status of customers: `email_file.exported`,
-    always there, and `email_file.no_consent` and so on where there are any. What an earlier attempt left in
-    `decisions/` is removed first. Raises StageInputMissing when an earlier
-    stage has not run, FeaturesFailed when a model or a test fails, SumsDoNotReconcile with the numbers.
+    always there, and `email_file.no_consent` and so on where there are any; `email_file.removed` counts who was in
+    the channel's last file and is not in tonight's. What an earlier attempt left in `decisions/` is removed first.
+    Raises StageInputMissing when an earlier stage has not run, FeaturesFailed when a model or a test fails,
+    SumsDoNotReconcile with the numbers.
     """
     finished = [night.features / f"{name}.parquet" for name in features.HANDED_ON]
     for path in (night.warehouse, *finished):
@@ -108,7 +156,8 @@ def reconcile(con: duckdb.DuckDBPyConnection) -> None:
     """Check that everyone is accounted for.
 
     One decision per customer and channel; per channel as many recipients as exported decisions, the same people; every
-    recipient with the items that were decided on, at least one. Raises SumsDoNotReconcile with the numbers.
+    recipient with the items that were decided on, at least one; whoever was in the channel's last file stays or is
+    removed. Raises SumsDoNotReconcile with the numbers.
     """
     faults = []
     totals = small_frame(con, _EXPECTED_DECISIONS).row(0, named=True)
@@ -129,6 +178,13 @@ def reconcile(con: duckdb.DuckDBPyConnection) -> None:
                 f"channel {row['channel']}: {row['without_items']:,} recipients without products, "
                 f"{row['with_other_items']:,} with another number of products than decided"
             )
+    for row in small_frame(con, _REMOVALS).iter_rows(named=True):
+        if row["past"] != row["stayed"] + row["removed"] or not row["removed"] == row["listed"] == row["decided"]:
+            faults.append(
+                f"channel {row['channel']}: of {row['past']:,} past recipients {row['stayed']:,} stayed and "
+                f"{row['removed']:,} are removed; {row['decided']:,} removals were decided, {row['listed']:,} are to "
+                "leave"
+            )
     if faults:
         raise SumsDoNotReconcile(
             "decisions and exports do not add up:\n  "
@@ -143,4 +199,6 @@ def _counts(con: duckdb.DuckDBPyConnection) -> dict[str, int | str]:
         counts.setdefault(f"{channel}.{Status.EXPORTED}", 0)
         if status is not None:
             counts[f"{channel}.{status}"] = int(customers)
+    for row in small_frame(con, _REMOVALS).iter_rows(named=True):
+        counts[f"{row['channel']}.removed"] = int(row["removed"])
     return counts

@@ -6,6 +6,7 @@ import polars as pl
 
 from recsys import ledger
 from recsys.audit import Verdict
+from recsys.channels.check_in import CHECK_IN
 from recsys.channels.csv_file import contents
 from recsys.channels.render import channels_of
 from recsys.errors import ConfigError, ModelError, StageInputMissing
@@ -15,7 +16,7 @@ from recsys.publisher import Outgoing, attempt_file, publish, require_audited, s
 
 
 def channels(night: Night) -> list[str]:
-    """What can be exported: the shop's channels and the catalogue."""
+    """What can be exported: the shop's channels, their check-ins and the catalogue."""
     return [channel.name for channel in channels_of(night.shop)]
 
 
@@ -33,8 +34,11 @@ def run(night: Night, channel: str, token: int | None = None) -> dict[str, int |
         verdict = Verdict.read(night.verdict)
         folder = night.files / channel
         paths = sorted(folder.iterdir()) if folder.is_dir() else []
-        if not paths:
-            raise StageInputMissing(f"{folder}: no finished file to export. Run render and the gate first.")
+        missing = sorted({*_files(night, channel)} - {path.name for path in paths})
+        if missing:
+            raise StageInputMissing(
+                f"{folder}: no finished {', '.join(missing)} to export. Run render and the gate first."
+            )
         recommendations = verdict.audited(night.folder, night.recommendations)
         outgoing = [
             Outgoing(file, *contents(file.path)) for file in (verdict.audited(night.folder, path) for path in paths)
@@ -53,18 +57,25 @@ def run(night: Night, channel: str, token: int | None = None) -> dict[str, int |
     return {
         "channel": channel,
         "files": len(done.manifest.files),
-        "rows": sum(file.rows for file in done.manifest.files),
+        "rows": done.manifest.audience_file.rows if done.manifest.audience_file else 0,
         "bytes": sum(file.bytes for file in done.manifest.files),
         "manifest_sha256": done.manifest_sha256,
         "published": "now" if done.is_new else "before, with the same bytes",
     }
 
 
+def _files(night: Night, name: str) -> tuple[str, ...]:
+    """The files that leave together: no audience without those about who left it."""
+    return next(channel.files(night.run_date) for channel in channels_of(night.shop) if channel.name == name)
+
+
 def _enter(night: Night, name: str) -> None:
-    """Put a channel's recipients and items on record; the catalogue has none."""
+    """Put a channel's recipients and items, or whom its check-in asks, on record; the catalogue has none."""
     for channel in night.shop.channels:
         if channel.name == name:
             ledger.enter(night, channel)
+        if f"{CHECK_IN}{channel.name}" == name:
+            ledger.enter_check_in(night, channel, name)
 
 
 def _model_version(recommendations: Path) -> str | None:

@@ -8,7 +8,7 @@ files that they count with.
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from recsys.night import Night
 from recsys.tables import write_parquet
 
 CAMPAIGN = "recommendations"
+CHECK_IN_CAMPAIGN = "check_in"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ ITEMS = Book(
 """One row per recipient and slot of a night's file."""
 
 BOOKS = (RECIPIENTS, ITEMS)
+PAST_NIGHTS = pl.Schema({"channel": pl.String(), "run_date": pl.Date(), "is_published": pl.Boolean()})
 
 
 def path_of(night: Night, book: Book, channel: str) -> Path:
@@ -78,18 +80,9 @@ def enter(night: Night, channel: Channel) -> None:
 
     Raises StageInputMissing without decisions.
     """
-    is_published = (night.audience(channel.name) / SUCCESS).is_file()
     ours = pl.col("channel") == channel.name
     recipients = read_decisions(night.decisions, f"sync_{channel.kind}__recipients").filter(ours)
     items = read_decisions(night.decisions, f"sync_{channel.kind}__items").filter(ours)
-    entries = recipients.select(
-        run_date=pl.lit(night.run_date, pl.Date),
-        campaign=pl.lit(CAMPAIGN),
-        channel="channel",
-        contact_channel=pl.lit(channel.contact_channel.value),
-        customer_id="customer_id",
-        address="email" if "email" in recipients.columns else pl.lit(None, pl.String),
-    ).sort("customer_id")
     slots = items.select(
         pl.lit(night.run_date, pl.Date).alias("run_date"),
         "channel",
@@ -97,27 +90,61 @@ def enter(night: Night, channel: Channel) -> None:
         pl.col("rank").cast(pl.Int32),
         "product_id",
     ).sort("customer_id", "rank")
-    for book, frame in ((RECIPIENTS, entries), (ITEMS, slots)):
-        path = path_of(night, book, channel.name)
-        if not (is_published and path.is_file()):
-            write_parquet(frame.match_to_schema(book.schema), path, durable=True)
+    _write(night, RECIPIENTS, channel.name, _entries(night, channel, recipients, CAMPAIGN, channel.name))
+    _write(night, ITEMS, channel.name, slots)
+
+
+def enter_check_in(night: Night, channel: Channel, audience: str) -> None:
+    """Write whom the night means to ask over a channel, by the name of the check-in's own audience; as `enter`."""
+    recipients = read_decisions(night.decisions, "sync_check_in__recipients").filter(pl.col("channel") == channel.name)
+    _write(night, RECIPIENTS, audience, _entries(night, channel, recipients, CHECK_IN_CAMPAIGN, audience))
+
+
+def _entries(night: Night, channel: Channel, recipients: pl.DataFrame, campaign: str, audience: str) -> pl.DataFrame:
+    has_address = channel.kind == "email_file"
+    return recipients.select(
+        run_date=pl.lit(night.run_date, pl.Date),
+        campaign=pl.lit(campaign),
+        channel=pl.lit(audience),
+        contact_channel=pl.lit(channel.contact_channel.value),
+        customer_id="customer_id",
+        address="email" if has_address else pl.lit(None, pl.String),
+    ).sort("customer_id")
+
+
+def _write(night: Night, book: Book, audience: str, frame: pl.DataFrame) -> None:
+    path = path_of(night, book, audience)
+    is_published = (night.audience(audience) / SUCCESS).is_file()
+    if not (is_published and path.is_file()):
+        write_parquet(frame.match_to_schema(book.schema), path, durable=True)
 
 
 def known(night: Night) -> dict[str, Any]:
-    """The files of earlier nights that this night counts with, for inputs.json: per book a list of file and sha256."""
+    """The files of earlier nights that this night counts with, for inputs.json.
+
+    Per book a list of file, sha256 and is_published: whether the night's files got their final names.
+    """
     found = {}
     for book in BOOKS:
         folder = night.ledger / book.name
         days = {(night.run_date - timedelta(days=back)).isoformat() for back in range(1, book.nights + 1)}
         paths = sorted(path for path in folder.glob("*/*.parquet") if path.stem in days)
-        found[book.name] = [{"file": path.relative_to(folder).as_posix(), "sha256": sha256_of(path)} for path in paths]
+        found[book.name] = [
+            {
+                "file": path.relative_to(folder).as_posix(),
+                "sha256": sha256_of(path),
+                "is_published": (night.published / "audiences" / path.parent.name / path.stem / SUCCESS).is_file(),
+            }
+            for path in paths
+        ]
     return found
 
 
 def link(night: Night, entries: dict[str, Any]) -> None:
     """Make `raw/ledger/<book>/` anew: a link to each file in `entries` and `none.parquet`, which has no rows.
 
-    Raises StageInputMissing when a file is gone or holds other bytes than it did.
+    And `raw/past_nights.parquet`: channel, run_date and is_published of every entry about recipients, also of those
+    without rows. Raises StageInputMissing when a file is gone or holds other bytes than it did.
     """
     shutil.rmtree(night.raw / "ledger", ignore_errors=True)
     for book in BOOKS:
@@ -131,3 +158,8 @@ def link(night: Night, entries: dict[str, Any]) -> None:
                     "Bring it back from a backup: caps and removals depend on it."
                 )
             os.link(path, folder / entry["file"].replace("/", "."))
+    past = [
+        (Path(entry["file"]).parent.name, date.fromisoformat(Path(entry["file"]).stem), entry["is_published"])
+        for entry in entries.get(RECIPIENTS.name, [])
+    ]
+    write_parquet(pl.DataFrame(past, schema=PAST_NIGHTS, orient="row"), night.raw / "past_nights.parquet")

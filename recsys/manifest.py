@@ -48,6 +48,12 @@ class Manifest(BaseModel):
     files: tuple[PublishedFile, ...]
 
     @property
+    def audience_file(self) -> PublishedFile | None:
+        """The file that names the audience, as opposed to those beside it about who left; None when it is not there."""
+        name = f"{self.channel}_{self.run_date:%Y%m%d}.csv"
+        return next((file for file in self.files if file.file == name), None)
+
+    @property
     def content(self) -> bytes:
         """The bytes of `manifest.json`."""
         text = json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)

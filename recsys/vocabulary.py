@@ -34,6 +34,21 @@ class Status(StrEnum):
     EXPORTED = "exported"
 
 
+class Departure(StrEnum):
+    """Why somebody left an audience, where tonight's status does not say it."""
+
+    UNKNOWN_CUSTOMER = "unknown_customer"
+    ADDRESS_CHANGED = "address_changed"
+
+
+class Question(StrEnum):
+    """Why a customer is asked about a topic, most important first."""
+
+    AGED = "aged"
+    FINISHED = "finished"
+    NARROW = "narrow"
+
+
 class Interaction(StrEnum):
     """Kinds of interaction between a customer and a product."""
 

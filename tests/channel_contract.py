@@ -38,6 +38,16 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     "sync_crm_file__items": dict.fromkeys(("channel", "customer_id"), pl.String())
     | {"rank": pl.Int32()}
     | dict.fromkeys(("product_id", "product_name", "reason"), pl.String()),
+    "sync_email_file__removals": dict.fromkeys(("channel", "customer_id", "email", "reason"), pl.String())
+    | {"left_since": pl.Date()},
+    "sync_crm_file__removals": dict.fromkeys(("channel", "customer_id", "reason"), pl.String())
+    | {"left_since": pl.Date()},
+    "sync_check_in__recipients": dict.fromkeys(
+        ("channel", "customer_id", "email", "first_name", "language", "country"), pl.String()
+    ),
+    "sync_check_in__topics": dict.fromkeys(("channel", "customer_id"), pl.String())
+    | {"rank": pl.Int32()}
+    | dict.fromkeys(("topic", "why", "reason"), pl.String()),
     "sync_catalogue__products": dict.fromkeys(("product_id", "name", "category", "brand"), pl.String())
     | {"price": pl.Decimal(18, 4)}
     | dict.fromkeys(("currency", "url", "image_url"), pl.String()),
@@ -148,9 +158,8 @@ class ChannelContract:
     def rendered(self, folder: Path, texts: dict[str, str | None]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         rows = self.channel().render(self.put(folder / "decisions", texts), folder / "files", RUN_DATE)
-        [path] = (folder / "files").iterdir()
         assert rows == len(texts)
-        return path
+        return folder / "files" / f"{self.channel().name}_{RUN_DATE:%Y%m%d}.csv"
 
     def read(self, path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -324,8 +333,28 @@ def toy_decisions(folder: Path) -> Path:
         item("cleo", 2, "mint", price=None, currency=None, url=None, image_url="https://shop.example/mint.jpg"),
     ]
     products = [product("mint"), product("green", price=None, brand=None), product("kettle", name='=Kettle, 5"')]
+    gone = [
+        {"customer_id": "dan", "email": "dan@example.com", "left_since": date(2026, 3, 30), "reason": "no_consent"},
+        {
+            "customer_id": "cleo",
+            "email": "old@example.com",
+            "left_since": date(2026, 3, 30),
+            "reason": "address_changed",
+        },
+        {
+            "customer_id": "zoe",
+            "email": "zoe@example.com",
+            "left_since": date(2026, 3, 28),
+            "reason": "unknown_customer",
+        },
+    ]
+    removals = [{"channel": "email_file"} | row for row in gone]
     return write_decisions(
         folder,
+        sync_email_file__removals=removals,
+        sync_crm_file__removals=list(
+            only("sync_crm_file__removals", [row for row in removals if row["customer_id"] != "cleo"], "crm_file")
+        ),
         sync_email_file__recipients=recipients,
         sync_email_file__items=items,
         sync_crm_file__recipients=list(only("sync_crm_file__recipients", recipients, "crm_file")),

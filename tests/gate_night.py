@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from expectations.columns import FILE_SLOT, TABLES, channels_of, file_columns, slot_column
+from expectations.columns import FILE_SLOT, REMOVE_FILE, TABLES, channels_of, check_in_file, file_columns, slot_column
 from expectations.evidence import file_of
+from recsys import ledger
 from recsys.config import Channel
 from recsys.files import write_json
 from recsys.night import Night
@@ -33,6 +34,12 @@ STATUS = {
     "eve": "consent_expired",
     "fay": "invalid_address",
 }
+REMOVALS = dict.fromkeys(
+    ("channel", "customer_id", "email", "contact_channel", "address", "reason"), pl.String
+) | dict.fromkeys(("run_date", "left_since"), pl.Date)
+CHECK_INS = dict.fromkeys(
+    ("channel", "contact_channel", "customer_id", "email", "first_name", "language", "country"), pl.String
+) | {"run_date": pl.Date, "rank": pl.Int32, "topic": pl.String, "why": pl.String, "reason": pl.String}
 EXPORTED = [customer for customer, status in STATUS.items() if status == "exported"]
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -97,6 +104,10 @@ def tables(night: Night) -> dict[str, pl.DataFrame]:
         made[f"sync_{kind}__recipients"] = pl.concat(to)
         made[f"sync_{kind}__items"] = pl.concat(items)
     named = pl.concat([made["sync_email_file__items"]["product_id"], made["sync_crm_file__items"]["product_id"]])
+    for table in ("fct_removals", "sync_email_file__removals", "sync_crm_file__removals"):
+        made[table] = pl.DataFrame(schema=REMOVALS)
+    for table in ("fct_check_ins", "sync_check_in__recipients", "sync_check_in__topics"):
+        made[table] = pl.DataFrame(schema=CHECK_INS)
     made["sync_catalogue__products"] = products.filter(pl.col("product_id").is_in(named.implode())).sort("product_id")
     return {name: frame.select(TABLES[name]) for name, frame in made.items()}
 
@@ -129,6 +140,11 @@ def write_night(folder: Path) -> Night:
         write_parquet(frame, night.decisions / f"{name}.parquet")
     for channel in night.shop.channels:
         write_cells(file_cells(channel, made), file_of(night, channel.name))
+        nobody = pl.DataFrame(schema=dict.fromkeys(REMOVE_FILE[channel.kind], pl.String))
+        unasked = dict.fromkeys(check_in_file(channel, night.shop.check_in.topics), pl.String)
+        write_cells(pl.DataFrame(schema=unasked), file_of(night, f"check_in_{channel.name}"))
+        write_cells(nobody, beside(night, channel.name, "remove"))
+        write_cells(file_cells(channel, made).clear(), beside(night, channel.name, "clear"))
     write_cells(made["sync_catalogue__products"].cast(pl.String), file_of(night, "catalogue"))
     return night
 
@@ -144,12 +160,45 @@ def change_file(night: Night, name: str, change: Change) -> None:
     write_cells(change(pl.read_csv(path, infer_schema=False)), path)
 
 
+def beside(night: Night, channel: str, what: str) -> Path:
+    """Where the remove or clear file of a channel lies."""
+    return night.files / channel / f"{channel}_{what}_{night.run_date:%Y%m%d}.csv"
+
+
+def write_past(night: Night, *rows: tuple[str, str, str, str | None], published: tuple[str, ...] = ()) -> None:
+    """Entries of earlier nights in the night's ledger: run_date, channel, customer_id, address.
+
+    Every night that has an entry was published, and so were those of `published`, which nobody was in.
+    """
+    entries = pl.DataFrame(
+        [(day, "recommendations", channel, "email", who, address) for day, channel, who, address in rows],
+        schema=dict.fromkeys(ledger.RECIPIENTS.schema, pl.String),
+        orient="row",
+    ).with_columns(pl.col("run_date").str.to_date("%Y-%m-%d"))
+    write_parquet(entries, night.raw / "ledger" / "recipients" / "past.parquet")
+    nights = {(channel, day) for day, channel, *_ in rows}
+    nights |= {(channel.name, day) for day in published for channel in night.shop.channels}
+    past = pl.DataFrame(sorted(nights), schema={"channel": pl.String, "run_date": pl.String}, orient="row")
+    write_parquet(
+        past.with_columns(pl.col("run_date").str.to_date("%Y-%m-%d"), is_published=pl.lit(value=True)),
+        night.raw / "past_nights.parquet",
+    )
+
+
 def write_published(night: Night, channel: str, rows: Mapping[str, int]) -> None:
     """Earlier published nights of a channel: run_date -> recipients."""
     import hashlib
 
     for day, count in rows.items():
         folder = night.audience(channel).parent / day
-        write_json(folder / "manifest.json", {"files": [{"name": f"{channel}.csv", "rows": count}]})
+        write_json(
+            folder / "manifest.json",
+            {
+                "files": [
+                    {"file": f"{channel}_{day.replace('-', '')}.csv", "rows": count},
+                    {"file": f"{channel}_remove_{day.replace('-', '')}.csv", "rows": 1_000_000},
+                ]
+            },
+        )
         sha256 = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
         (folder / "_SUCCESS").write_text(f"{sha256}\n")

@@ -7,13 +7,15 @@ since she does not allow personalisation.
 
 import shutil
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
 import toy
 
+from expectations.columns import TABLES
 from recsys.audit import Check, Verdict
 from recsys.config import Shop, load_shop
 from recsys.database import connect
@@ -40,7 +42,13 @@ STATUS = {
     "fay": ("invalid_address", "There is no valid e-mail address."),
 }
 STAGES = ("ingest", "features", "recommend", "decide", "render", "gate")
-EXPORTS = ("export.email_file", "export.crm_file", "export.catalogue")
+EXPORTS = (
+    "export.email_file",
+    "export.crm_file",
+    "export.check_in_email_file",
+    "export.check_in_crm_file",
+    "export.catalogue",
+)
 
 MARTS = """
 CREATE SCHEMA core; CREATE SCHEMA features; CREATE SCHEMA marketing;
@@ -128,10 +136,7 @@ def build(
         "decide": lambda it: decide(it, lists or LISTS),
         "render": render,
         "gate": lambda it: gate(it, failing or {}),
-        "export.email_file": lambda it: export(it, "email_file"),
-        "export.crm_file": lambda it: export(it, "crm_file"),
-        "export.catalogue": lambda it: export(it, "catalogue"),
-    }
+    } | {name: partial(export, channel=name.removeprefix("export.")) for name in EXPORTS}
     for stage in done:
         if stage in steps and not (error and stage == until and not failing):
             steps[stage](night)
@@ -232,10 +237,32 @@ def decide(night: Night, lists: dict[str, list[tuple[str, str]]]) -> None:
         ]
     )
     write_parquet(decided, night.decisions / "fct_decisions.parquet")
+    left = [
+        ("zoe", "email_file", "email", "zoe@example.com", "unknown_customer"),
+        ("cat", "email_file", "email", "cat@example.com", "no_consent"),
+        ("cat", "crm_file", "email", None, "no_consent"),
+    ]
+    removals = pl.DataFrame(
+        [(night.run_date, *row[:4], night.run_date - timedelta(days=1), row[4]) for row in left],
+        schema=dict.fromkeys(TABLES["fct_removals"], pl.String) | {"run_date": pl.Date, "left_since": pl.Date},
+        orient="row",
+    )
+    write_parquet(removals, night.decisions / "fct_removals.parquet")
+    asked = [
+        ("ann", "email_file", 1, "tea > green", "aged", "You told us that you are interested in green."),
+        ("ann", "email_file", 2, "tools", "finished", "It looks as if you are done with tools."),
+        ("ben", "crm_file", 1, "tea", "narrow", "Most of what we showed you lately was about tea."),
+    ]
+    check_ins = pl.DataFrame(
+        [(night.run_date, *row[:2], "email", *row[2:]) for row in asked],
+        schema=dict.fromkeys(TABLES["fct_check_ins"], pl.String) | {"run_date": pl.Date, "rank": pl.Int32},
+        orient="row",
+    )
+    write_parquet(check_ins, night.decisions / "fct_check_ins.parquet")
 
 
 def render(night: Night) -> None:
-    for name in ("email_file", "crm_file", "catalogue"):
+    for name in ("email_file", "crm_file", "check_in_email_file", "check_in_crm_file", "catalogue"):
         path = night.files / name / f"{name}_{night.run_date:%Y%m%d}.csv"
         private_folder(path.parent)
         body = "product_id\nmint\n" if name == "catalogue" else "customer_id\nann\nben\n"

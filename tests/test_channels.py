@@ -87,22 +87,50 @@ class TestCatalogue(ChannelContract):
         return write_decisions(folder, sync_catalogue__products=rows)
 
 
-@pytest.mark.parametrize("name", ["email_file", "crm_file", "catalogue"])
-def test_toy_audience_gives_the_golden_files(tmp_path: Path, name: str) -> None:
+FILES = [
+    "catalogue",
+    "check_in_crm_file",
+    "check_in_email_file",
+    "crm_file",
+    "crm_file_clear",
+    "crm_file_remove",
+    "email_file",
+    "email_file_clear",
+    "email_file_remove",
+]
+
+
+def made(night: Night) -> dict[str, str]:
+    """The night's finished files by name without date."""
+    return {path.stem[:-9]: path.read_text(encoding="utf-8") for path in sorted(night.files.rglob("*.csv"))}
+
+
+def test_toy_audience_gives_the_golden_files(tmp_path: Path) -> None:
     night = Night(write_shop(tmp_path), RUN_DATE)
     toy_decisions(night.decisions)
-    assert render.run(night) == {"email_file": 3, "crm_file": 3, "catalogue": 3}
-    made = night.files / name / f"{name}_20260331.csv"
-    assert made.read_text(encoding="utf-8") == (GOLDEN / f"{name}_20260331.csv").read_text(encoding="utf-8")
+    assert render.run(night) == {
+        "email_file": 3,
+        "crm_file": 3,
+        "check_in_email_file": 0,
+        "check_in_crm_file": 0,
+        "catalogue": 3,
+    }
+    for name, text in made(night).items():
+        golden = (GOLDEN / f"{name}_20260331.csv").read_text(encoding="utf-8")
+        assert text == (golden.split("\n")[0] + "\n" if name.startswith("check_in") else golden), name
+    assert sorted(made(night)) == FILES
 
 
-@pytest.mark.parametrize("name", ["email_file", "crm_file", "catalogue"])
-def test_nobody_to_write_to_gives_the_golden_empty_files(tmp_path: Path, name: str) -> None:
+def test_nobody_to_write_to_gives_the_golden_empty_files(tmp_path: Path) -> None:
     night = Night(write_shop(tmp_path), RUN_DATE)
     write_decisions(night.decisions)
-    assert render.run(night) == {"email_file": 0, "crm_file": 0, "catalogue": 0}
-    made = night.files / name / f"{name}_20260331.csv"
-    assert made.read_text(encoding="utf-8") == (GOLDEN / f"{name}_empty.csv").read_text(encoding="utf-8")
+    assert render.run(night) == dict.fromkeys(
+        ["email_file", "crm_file", "check_in_email_file", "check_in_crm_file", "catalogue"], 0
+    )
+    headers = {name: (GOLDEN / f"{name}_20260331.csv").read_text(encoding="utf-8").split("\n")[0] for name in FILES}
+    assert made(night) == {name: f"{header}\n" for name, header in headers.items()}
+    for name in ("email_file", "crm_file", "catalogue"):
+        assert made(night)[name] == (GOLDEN / f"{name}_empty.csv").read_text(encoding="utf-8")
 
 
 def test_files_of_an_earlier_run_are_gone(tmp_path: Path) -> None:
@@ -112,11 +140,7 @@ def test_files_of_an_earlier_run_are_gone(tmp_path: Path) -> None:
     stale.parent.mkdir(parents=True)
     stale.write_text("stale")
     render.run(night)
-    assert sorted(path.name for path in night.files.rglob("*.csv")) == [
-        "catalogue_20260331.csv",
-        "crm_file_20260331.csv",
-        "email_file_20260331.csv",
-    ]
+    assert sorted(made(night)) == FILES
     assert not stale.parent.exists()
     assert all(path.stat().st_mode & 0o077 == 0 for path in [night.files, *night.files.rglob("*")])
 

@@ -163,6 +163,8 @@ def test_the_page_and_the_records_are_there(first: Run) -> None:
     assert stages == TASKS - {"open_night", "what_leaves", "export"} | {
         "export.email_file",
         "export.crm_file",
+        "export.check_in_email_file",
+        "export.check_in_crm_file",
         "export.catalogue",
     }
 

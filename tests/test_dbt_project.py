@@ -140,7 +140,7 @@ def test_marts_and_exports_have_a_tested_key(manifest: dict[str, Any], models: d
 
 def test_everything_that_leaves_has_an_owner(manifest: dict[str, Any], models: dict[str, dict[str, Any]]) -> None:
     exposures = {node["name"]: node for node in manifest["exposures"].values()}
-    assert set(exposures) == {"email_file", "crm_file", "catalogue", "analysts_database"}
+    assert set(exposures) == {"email_file", "crm_file", "check_in", "catalogue", "analysts_database"}
     assert all(exposure["owner"]["name"] for exposure in exposures.values())
     leaving = {node for exposure in exposures.values() for node in exposure["depends_on"]["nodes"]}
     assert leaving == {model["unique_id"] for model in models.values() if model["contract"]["enforced"]}
@@ -194,6 +194,7 @@ def test_unit_tests_pass(toy_night: Built) -> None:
         "int_consents__current",
         "int_suppressions__matched",
         "int_addresses__claimed",
+        "int_recipients__named",
         "int_addresses__objected",
         "int_customers__permitted",
         "int_order_lines__attributed",
@@ -205,6 +206,10 @@ def test_unit_tests_pass(toy_night: Built) -> None:
         "customer_features",
         "customer_contactability",
         "fct_decisions",
+        "fct_removals",
+        "int_topics__asked",
+        "int_customers__questioned",
+        "int_check_ins__assigned",
         "int_products__classified",
         "int_preferences__chosen",
         "int_topic_rules__chosen",

@@ -177,6 +177,7 @@ def test_the_reason_says_where_a_recommendation_came_from(toy_night: Built) -> N
 def test_the_stage_counts_every_status_of_every_channel(toy_night: Built) -> None:
     statuses = {"exported": 2, "no_consent": 1, "suppressed": 1, "consent_expired": 1, "invalid_address": 1}
     expected = {f"{channel}.{status}": n for channel in ("email_file", "crm_file") for status, n in statuses.items()}
+    expected |= {"email_file.removed": 0, "crm_file.removed": 0}
     assert toy_night.decide == expected | {"recommendations": 11, "decisions": 12}
 
 

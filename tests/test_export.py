@@ -49,7 +49,9 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def test_every_channel_and_the_catalogue_can_be_exported(shop: Shop) -> None:
-    assert export.channels(Night(shop, RUN_DATE)) == ["email_file", "crm_file", "catalogue"]
+    assert export.channels(Night(shop, RUN_DATE)) == [
+        *("email_file", "crm_file", "check_in_email_file", "check_in_crm_file", "catalogue")
+    ]
 
 
 def test_a_green_night_is_published_channel_by_channel(shop: Shop) -> None:
@@ -57,19 +59,23 @@ def test_a_green_night_is_published_channel_by_channel(shop: Shop) -> None:
     for channel in export.channels(night):
         counts = export.run(night, channel)
         finished = night.files / channel / f"{channel}_20260331.csv"
+        made = sorted((night.files / channel).iterdir())
+        people = 0 if channel.startswith("check_in") else 3
         published = read_published(night.audience(channel))
         assert published is not None
-        assert (night.audience(channel) / finished.name).read_bytes() == finished.read_bytes()
-        [file] = published.manifest.files
+        assert [file.file for file in published.manifest.files] == [path.name for path in made]
+        assert [(night.audience(channel) / path.name).read_bytes() for path in made] == [p.read_bytes() for p in made]
+        file = published.manifest.audience_file
+        assert file is not None
         with finished.open(encoding="utf-8") as stream:
             assert ",".join(f'"{name}"' for name in file.columns) + "\n" == stream.readline()
-        assert (file.rows, file.bytes) == (3, finished.stat().st_size)
+        assert (file.rows, file.bytes) == (people, finished.stat().st_size)
         assert (published.manifest.model_version, published.manifest.checks_passed) == ("als-1", 2)
         assert counts == {
             "channel": channel,
-            "files": 1,
-            "rows": 3,
-            "bytes": file.bytes,
+            "files": len(made),
+            "rows": people,
+            "bytes": sum(path.stat().st_size for path in made),
             "manifest_sha256": hashlib.sha256((night.audience(channel) / "manifest.json").read_bytes()).hexdigest(),
             "published": "now",
         }
@@ -162,15 +168,17 @@ def test_without_a_green_verdict_on_these_bytes_nothing_leaves_and_last_night_st
     assert not night.audience("email_file").exists()
 
 
-def test_without_finished_files_it_says_what_to_run(shop: Shop) -> None:
+@pytest.mark.parametrize("name", ["crm_file", "crm_file_remove", "crm_file_clear"])
+def test_without_all_of_its_files_an_audience_stays_and_it_says_what_to_run(shop: Shop, name: str) -> None:
     night = ready(shop)
-    (night.files / "crm_file" / "crm_file_20260331.csv").unlink()
-    with pytest.raises(StageInputMissing, match="Run render and the gate first"):
+    (night.files / "crm_file" / f"{name}_20260331.csv").unlink()
+    with pytest.raises(StageInputMissing, match=rf"no finished {name}_20260331\.csv .*Run render and the gate first"):
         export.run(night, "crm_file")
+    assert not night.published.exists()
 
 
 def test_a_channel_that_is_not_in_the_shop_file_is_refused(shop: Shop) -> None:
-    with pytest.raises(ConfigError, match="'fax' is not in the shop file; there are: email_file, crm_file, catalogue"):
+    with pytest.raises(ConfigError, match="'fax' is not in the shop file; there are: email_file, crm_file, check_in"):
         export.run(Night(shop, RUN_DATE), "fax")
 
 
@@ -205,5 +213,6 @@ def test_filling_in_nights_forward_and_backward_gives_the_same_bytes(tmp_path: P
             for channel in export.channels(night):
                 export.run(night, channel)
         trees.append(tree(shop.root / "published"))
-    assert len(trees[0]) == 5 * (3 * 4 + 2 * 2)  # per night: four files per audience, and two entries in the ledger
+    # per night: manifest and _SUCCESS of each audience, each file with its hash, and six entries in the ledger
+    assert len(trees[0]) == 5 * (2 * (2 + 3 * 2) + 3 * (2 + 2) + 2 * 2 + 2)
     assert trees[0] == trees[1]

@@ -47,7 +47,9 @@ def test_the_ledger_says_who_was_meant_to_get_what(shop: Shop) -> None:
 
 def test_the_catalogue_has_no_entries(shop: Shop) -> None:
     night = exported(shop, RUN_DATE)
-    assert sorted(path.name for path in (night.ledger / "recipients").iterdir()) == ["crm_file", "email_file"]
+    assert sorted(path.name for path in (night.ledger / "recipients").iterdir()) == [
+        *("check_in_crm_file", "check_in_email_file", "crm_file", "email_file")
+    ]
 
 
 def test_later_nights_count_with_it_and_earlier_nights_do_not(shop: Shop) -> None:

@@ -369,7 +369,7 @@ def test_every_status_source_and_kind_of_file_has_words():
     assert set(STATUS_WORDS) == set(Status)
     assert set(SOURCE_WORDS) == set(Source)
     assert set(CONTACT_WORDS) == set(ContactChannel)
-    assert set(IMPORT_WORDS) == {*get_args(Channel.model_fields["kind"].annotation), "catalogue"}
+    assert set(IMPORT_WORDS) == {*get_args(Channel.model_fields["kind"].annotation), "check_in", "catalogue"}
 
 
 def test_green_needs_every_stage_every_file_and_the_verdict(green):

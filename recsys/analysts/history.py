@@ -94,6 +94,35 @@ HISTORY: tuple[HistoryTable, ...] = (
         (RUN_DATE, _CUSTOMER, _CHANNEL, _STATUS, _ITEMS),
     ),
     HistoryTable(
+        "removals",
+        "One row per night, audience and person who was in its last file and is not in tonight's, or not under that "
+        "address.",
+        ("run_date", "customer_id", "channel", "left_since", "reason"),
+        (
+            RUN_DATE,
+            _CUSTOMER,
+            _CHANNEL,
+            Column("contact_channel", "VARCHAR", "How the audience is reached: email, sms, push, post or ads"),
+            Column("left_since", "DATE", "The night whose file named them last"),
+            Column("reason", "VARCHAR", "The night's status, unknown_customer or address_changed"),
+        ),
+    ),
+    HistoryTable(
+        "check_ins",
+        "One row per night, customer who is asked and topic; at most one night in check_in.every_days per person.",
+        ("run_date", "customer_id", "rank"),
+        (
+            RUN_DATE,
+            _CUSTOMER,
+            Column("channel", "VARCHAR", "The audience whose check-in asks, as the shop file names it"),
+            Column("contact_channel", "VARCHAR", "How they are reached: email, sms, push, post or ads"),
+            Column("rank", "INTEGER", "1 is the most important topic"),
+            Column("topic", "VARCHAR", "Category path or tag"),
+            Column("why", "VARCHAR", "aged (a stated interest that has faded), finished or narrow"),
+            Column("reason", "VARCHAR", "The question, as a sentence"),
+        ),
+    ),
+    HistoryTable(
         "deliveries",
         "One row per night, channel and file that left under a final name.",
         ("run_date", "channel", "file"),

@@ -38,6 +38,9 @@ def insert_tonight(con: duckdb.DuckDBPyConnection, night: Night, verdict: Verdic
         "SELECT * FROM read_parquet($path) WHERE status = $exported",
         {"path": str(decisions), "exported": Status.EXPORTED.value},
     )
+    for name in ("removals", "check_ins"):
+        path = verdict.audited(night.folder, night.decisions / f"fct_{name}.parquet").path
+        _insert_query(con, name, "SELECT * FROM read_parquet($path)", {"path": str(path)})
     _insert_query(
         con,
         "quarantine",

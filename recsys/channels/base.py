@@ -20,6 +20,10 @@ class Channel(ABC):
         """The columns of the file in their order, the same for every night and however many rows there are."""
 
     @abstractmethod
+    def files(self, run_date: date) -> tuple[str, ...]:
+        """Names of the files that a night must have of this audience, its own first."""
+
+    @abstractmethod
     def render(self, decisions: Path, folder: Path, run_date: date) -> int:
         """Write the finished file of this audience into `folder` and say how many rows it has.
 

@@ -33,9 +33,12 @@ class CsvFile(Channel):
     def table(self, decisions: Path, run_date: date) -> pl.DataFrame:
         """The file's rows in its order with exactly its columns: texts, decimals and dates as they were decided."""
 
+    def files(self, run_date: date) -> tuple[str, ...]:
+        return (f"{self.name}_{run_date:%Y%m%d}.csv",)
+
     def render(self, decisions: Path, folder: Path, run_date: date) -> int:
         table = self.table(decisions, run_date).select(self.columns)
-        path = folder / f"{self.name}_{run_date:%Y%m%d}.csv"
+        path = folder / self.files(run_date)[0]
         write_csv(table, path, self.identifiers)
         return table.height
 

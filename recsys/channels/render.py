@@ -4,6 +4,7 @@ import shutil
 
 from recsys.channels.base import Channel
 from recsys.channels.catalogue import Catalogue
+from recsys.channels.check_in import CheckInFile
 from recsys.channels.crm_file import CrmFile
 from recsys.channels.email_file import EmailFile
 from recsys.channels.slots import SlotFile
@@ -15,8 +16,10 @@ KINDS: dict[str, type[SlotFile]] = {kind.kind: kind for kind in (EmailFile, CrmF
 
 
 def channels_of(shop: Shop) -> tuple[Channel, ...]:
-    """The shop's channels in the order of its file, then the catalogue."""
-    return (*(KINDS[channel.kind](channel.name, channel.slots) for channel in shop.channels), Catalogue())
+    """The shop's channels in the order of its file, then their check-ins, then the catalogue."""
+    audiences = [KINDS[channel.kind](channel.name, channel.slots) for channel in shop.channels]
+    check_ins = [CheckInFile(it.name, it.recipient_columns, shop.check_in.topics) for it in audiences]
+    return (*audiences, *check_ins, Catalogue())
 
 
 def run(night: Night) -> dict[str, int | str]:

@@ -1,4 +1,7 @@
-"""Files with one row per recipient and the recommended products side by side in numbered slots."""
+"""Files with one row per recipient and the recommended products side by side in numbered slots.
+
+Beside each of them lie the files about those who left the audience: see `recsys.channels.removals`.
+"""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -9,6 +12,7 @@ import polars as pl
 
 from recsys.channels.base import read_decisions, require_distinct
 from recsys.channels.csv_file import CsvFile
+from recsys.channels.removals import BesideFile, ClearFile, RemoveFile
 from recsys.errors import CannotRender
 
 
@@ -40,6 +44,19 @@ class SlotFile(CsvFile):
     @property
     def identifiers(self) -> frozenset[str]:
         return frozenset({"customer_id", "email", *(f"rec_{slot}_id" for slot in range(1, self.slots + 1))})
+
+    def files(self, run_date: date) -> tuple[str, ...]:
+        return (*super().files(run_date), *(name for beside in self._beside() for name in beside.files(run_date)))
+
+    def render(self, decisions: Path, folder: Path, run_date: date) -> int:
+        """Write the audience's file, and beside it the files about those who left; rows of the audience's own."""
+        rows = super().render(decisions, folder, run_date)
+        for beside in self._beside():
+            beside.render(decisions, folder, run_date)
+        return rows
+
+    def _beside(self) -> tuple[BesideFile, ...]:
+        return tuple(what(self.name, self.kind, self.columns) for what in (RemoveFile, ClearFile))
 
     def table(self, decisions: Path, run_date: date) -> pl.DataFrame:
         ours = pl.col("channel") == self.name

@@ -139,6 +139,7 @@ def write_settings(night: Night) -> None:
     )
     write_parquet(settings, night.raw / "settings.parquet")
     write_parquet(pl.DataFrame([night.shop.needs.model_dump()]), night.raw / "needs.parquet")
+    write_parquet(pl.DataFrame([night.shop.check_in.model_dump()]), night.raw / "check_in.parquet")
     channels = pl.DataFrame(
         [
             {

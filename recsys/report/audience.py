@@ -14,16 +14,30 @@ from recsys.report.facts import Facts, attempt
 from recsys.vocabulary import Status
 
 TOP_PRODUCTS = 12
+VIEWS = {
+    "listed": "fct_recommendations",
+    "decided": "fct_decisions",
+    "left_audience": "fct_removals",
+    "asked": "fct_check_ins",
+}
+"""View -> table of decisions/ that it shows."""
 
 
 @dataclass(frozen=True)
 class ChannelCount:
-    """One channel: how many customers have each status, in the order in which the reasons are tried, exported last."""
+    """One channel: how many customers have each status, in the order in which the reasons are tried, exported last.
+
+    `removed` is people of the last file who are not in tonight's, by reason; `asked` customers whom the check-in asks,
+    by why they are asked about their most important topic; `topics` all topics by why.
+    """
 
     channel: str
     kind: str
     contact_channel: str
     statuses: dict[str, int]
+    removed: dict[str, int]
+    asked: dict[str, int]
+    topics: dict[str, int]
 
     @property
     def exported(self) -> int:
@@ -69,9 +83,9 @@ class Audience:
 
 @contextmanager
 def opened(night: Night) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with the views `listed` and `decided` over the night's decisions, and its warehouse attached."""
+    """A connection with `VIEWS` over the night's decisions, and its warehouse attached."""
     with connect(folders=[night.folder]) as con:
-        for view, table in (("listed", "fct_recommendations"), ("decided", "fct_decisions")):
+        for view, table in VIEWS.items():
             path = literal(str(night.decisions / f"{table}.parquet"))
             con.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({path})")
         con.execute(f"ATTACH {literal(str(night.warehouse))} AS warehouse (READ_ONLY)")
@@ -81,7 +95,7 @@ def opened(night: Night) -> Iterator[duckdb.DuckDBPyConnection]:
 def read_audience(facts: Facts) -> tuple[Facts, Audience | None]:
     """The counts of a night, None while its stage decide has left none; the facts gain what could not be read."""
     night = facts.night
-    wanted = (night.decisions / "fct_recommendations.parquet", night.decisions / "fct_decisions.parquet")
+    wanted = [night.decisions / f"{table}.parquet" for table in VIEWS.values()]
     if not all(path.is_file() for path in (*wanted, night.warehouse)):
         return facts, None
     problems: list[str] = []
@@ -93,6 +107,15 @@ def count_audience(night: Night) -> Audience:
     """Count the decisions and recommendations of a night whose stage decide has run."""
     with opened(night) as con:
         statuses = small_frame(con, "SELECT channel, status, count(*) AS customers FROM decided GROUP BY ALL").rows()
+        removed = small_frame(
+            con,
+            "SELECT channel, reason, count(*) AS people FROM left_audience GROUP BY ALL ORDER BY people DESC, reason",
+        ).rows()
+        asked = small_frame(
+            con,
+            "SELECT channel, why, count(*) FILTER (rank = 1) AS people, count(*) AS topics FROM asked "
+            "GROUP BY channel, why ORDER BY why",
+        ).rows()
         sources = small_frame(
             con,
             "SELECT source, count(*) AS rows, count(DISTINCT customer_id) AS customers FROM listed "
@@ -125,7 +148,7 @@ def count_audience(night: Night) -> Audience:
             {"exported": Status.EXPORTED.value, "top": TOP_PRODUCTS},
         ).rows(named=True)
     return Audience(
-        channels=_channels(night, statuses),
+        channels=_channels(night, statuses, removed, asked),
         sources={source: (rows, customers) for source, rows, customers in sources},
         products=tuple(Product(**product) for product in products),
         customers_with_list=totals[0],
@@ -135,7 +158,9 @@ def count_audience(night: Night) -> Audience:
     )
 
 
-def _channels(night: Night, statuses: list[tuple[Any, ...]]) -> tuple[ChannelCount, ...]:
+def _channels(
+    night: Night, statuses: list[tuple[Any, ...]], removed: list[tuple[Any, ...]], asked: list[tuple[Any, ...]]
+) -> tuple[ChannelCount, ...]:
     counts = {(channel, status): customers for channel, status, customers in statuses}
     order = [status.value for status in Status]
     return tuple(
@@ -144,6 +169,9 @@ def _channels(night: Night, statuses: list[tuple[Any, ...]]) -> tuple[ChannelCou
             channel.kind,
             channel.contact_channel.value,
             {status: counts[channel.name, status] for status in order if (channel.name, status) in counts},
+            {reason: people for name, reason, people in removed if name == channel.name},
+            {why: people for name, why, people, _ in asked if name == channel.name},
+            {why: topics for name, why, _, topics in asked if name == channel.name},
         )
         for channel in night.shop.channels
     )

@@ -14,6 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from recsys.audit import Check, Verdict
+from recsys.channels.check_in import CHECK_IN
 from recsys.errors import RecsysError
 from recsys.files import read_json
 from recsys.manifest import Published, read_published
@@ -147,8 +148,9 @@ def stages_of(night: Night) -> tuple[str, ...]:
 
 
 def channels_of(night: Night) -> tuple[str, ...]:
-    """What leaves: the shop's channels, then the catalogue."""
-    return (*(channel.name for channel in night.shop.channels), CATALOGUE)
+    """What leaves: the shop's channels, then their check-ins, then the catalogue."""
+    names = [channel.name for channel in night.shop.channels]
+    return (*names, *(f"{CHECK_IN}{name}" for name in names), CATALOGUE)
 
 
 def attempt(problems: list[str], what: str, read: Callable[[], T]) -> T | None:

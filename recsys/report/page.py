@@ -12,6 +12,7 @@ import polars as pl
 from jinja2 import Environment, StrictUndefined
 
 from recsys.audit import Check
+from recsys.channels.check_in import CHECK_IN
 from recsys.files import replace_file
 from recsys.manifest import MANIFEST
 from recsys.night import Night
@@ -21,9 +22,12 @@ from recsys.report.facts import CATALOGUE, Facts, attempt, channels_of, read_fac
 from recsys.report.words import (
     ABSENT_WORDS,
     IMPORT_WORDS,
+    QUESTION_WORDS,
+    REMOVE_WORDS,
     SOURCE_WORDS,
     STATUS_WORDS,
     contact_words,
+    departure_words,
     stage_words,
 )
 from recsys.vocabulary import Status
@@ -65,7 +69,7 @@ def _render(
     night = facts.night
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=number, share=share, width=width, size=size, count=count, stage_words=stage_words)
-    environment.filters.update(contact_words=contact_words, said=said)
+    environment.filters.update(contact_words=contact_words, departure_words=departure_words, said=said)
     template = environment.from_string((files("recsys.report") / TEMPLATE).read_text(encoding="utf-8"))
     return template.render(
         facts=facts,
@@ -76,7 +80,9 @@ def _render(
         failed_checks=[check for check in facts.checks if not check.passed],
         suites=_suites(facts),
         channels=channels_of(night),
-        kinds={channel.name: channel.kind for channel in night.shop.channels} | {CATALOGUE: CATALOGUE},
+        kinds={channel.name: channel.kind for channel in night.shop.channels}
+        | {f"{CHECK_IN}{channel.name}": "check_in" for channel in night.shop.channels}
+        | {CATALOGUE: CATALOGUE},
         stages={record.stage: record for record in facts.stages},
         order=stages_of(night),
         bad_rows=bad_rows,
@@ -86,6 +92,8 @@ def _render(
         source_words=SOURCE_WORDS,
         absent_words=ABSENT_WORDS,
         import_words=IMPORT_WORDS,
+        remove_words=REMOVE_WORDS,
+        question_words=QUESTION_WORDS,
         exported=Status.EXPORTED.value,
     )
 

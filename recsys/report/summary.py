@@ -79,6 +79,10 @@ def _counts(facts: Facts, audience: Audience) -> Table:
         counts = [channel.statuses.get(status, 0) for channel in audience.channels]
         if status is not Status.EXPORTED and any(counts):
             table.add_row(f"  {STATUS_WORDS[status][0].lower()}", "", *(f"{count:,}" for count in counts), style="dim")
+    removed = [sum(channel.removed.values()) for channel in audience.channels]
+    table.add_row("left since the last file", "", *(f"{count:,}" for count in removed))
+    asked = [sum(channel.asked.values()) for channel in audience.channels]
+    table.add_row("to be asked", "", *(f"{count:,}" for count in asked))
     return table
 
 
@@ -104,8 +108,7 @@ def _show_paths(console: Console, facts: Facts) -> None:
     files = [
         night.audience(channel) / file.file
         for channel in channels_of(night)
-        if channel in facts.published
-        for file in facts.published[channel].manifest.files
+        if channel in facts.published and (file := facts.published[channel].manifest.audience_file)
     ]
     named = (
         *(("audience file", path) for path in files),

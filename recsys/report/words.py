@@ -1,6 +1,6 @@
 """Plain words for what the night's tables call by their names. Read by people; each written once."""
 
-from recsys.vocabulary import ContactChannel, Source, Status
+from recsys.vocabulary import ContactChannel, Departure, Question, Source, Status
 
 STATUS_WORDS: dict[str, tuple[str, str]] = {
     Status.EXPORTED: ("Exported", "May be contacted, and the list is long enough: they are in the file."),
@@ -29,6 +29,19 @@ STATUS_WORDS: dict[str, tuple[str, str]] = {
         "Fewer products fit them than the message needs, so they wait for a better night.",
     ),
 }
+
+DEPARTURE_WORDS: dict[str, str] = {
+    Departure.UNKNOWN_CUSTOMER: "Not a customer any more",
+    Departure.ADDRESS_CHANGED: "Address has changed",
+}
+"""Why somebody left an audience, where it is not the words of tonight's status."""
+
+QUESTION_WORDS: dict[str, tuple[str, str]] = {
+    Question.AGED: ("Does it still interest you?", "They said so themselves, so long ago that it hardly counts now."),
+    Question.FINISHED: ("Are you done with it?", "They bought it, and hardly anybody comes back to it after that."),
+    Question.NARROW: ("Would you like something else, too?", "Most of what they were sent lately is of one category."),
+}
+"""What a check-in asks, and why."""
 
 SOURCE_WORDS: dict[str, tuple[str, str]] = {
     Source.INDIVIDUAL: ("Individual", "Chosen for this customer from what they bought and looked at."),
@@ -84,11 +97,32 @@ IMPORT_WORDS: dict[str, tuple[str, ...]] = {
         "Match people by customer_id; the file holds no addresses.",
         "rec_1_id, rec_1_name, rec_1_reason and so on are for agents' screens and next-best-offer fields.",
     ),
+    "check_in": (
+        "Ask these people once: nobody is in another check-in for a while. Ask about topic_1 first; reason_1 is the "
+        "question.",
+        "Who is in tonight's file of the same channel gets the question in the same message; for the others it is a "
+        "message of its own.",
+        "Bring the answers back as preferences (interested, not_interested); the next night follows them.",
+    ),
     "catalogue": (
         "Import it first, as the product list: UTF-8, separated by commas, every value in quotes.",
         "Match products by product_id; it holds every product that some row of tonight's files names.",
     ),
 }
+
+
+REMOVE_WORDS: tuple[str, ...] = (
+    "Import the file _remove_ first: take those people out of the audience, at the address in their row.",
+    "Then, if your tool keeps what it was sent, the file _clear_: map who it is and the rec_ columns only, and let "
+    "empty cells overwrite; it wipes their old recommendations and subscribes nobody.",
+    "Then the audience's own file.",
+)
+"""How the files about those who left an audience are imported."""
+
+
+def departure_words(reason: str) -> str:
+    """Why somebody left an audience, in words."""
+    return DEPARTURE_WORDS.get(reason) or STATUS_WORDS.get(reason, (reason, ""))[0]
 
 
 def contact_words(contact_channel: str) -> str:

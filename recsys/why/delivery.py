@@ -12,7 +12,7 @@ from recsys.manifest import SUCCESS, PublishedFile
 from recsys.night import Night
 from recsys.report.facts import Facts
 from recsys.report.summary import shown
-from recsys.report.words import STATUS_WORDS
+from recsys.report.words import STATUS_WORDS, departure_words
 from recsys.vocabulary import Status
 
 _DECISION = """
@@ -21,6 +21,17 @@ _DECISION = """
 
 _PRODUCTS = """
     SELECT product_id FROM read_parquet($listed) WHERE customer_id = $customer AND rank <= $items ORDER BY rank
+"""
+
+
+_REMOVALS = """
+    SELECT left_since, reason FROM read_parquet($removals) WHERE customer_id = $customer AND channel = $channel
+    ORDER BY left_since, reason
+"""
+
+_QUESTIONS = """
+    SELECT topic, reason FROM read_parquet($check_ins) WHERE customer_id = $customer AND channel = $channel
+    ORDER BY rank
 """
 
 
@@ -54,7 +65,9 @@ def tell_delivery(
             return [*lines, "File: one has left, but what lies under its name has changed since. It is not read here."]
         return [*lines, "File: none has left, so nobody got anything over this channel; the cause is at the top."]
     wanted = _wanted(con, night, customer, decision["items"]) if status == Status.EXPORTED else None
-    for file in facts.published[channel.name].manifest.files:
+    lines += _beside(con, night, customer, channel)
+    file = facts.published[channel.name].manifest.audience_file
+    if file is not None:
         path = night.audience(channel.name) / file.file
         found = products_in(path, file, customer)
         lines.append(f"File: {shown(path)}")
@@ -69,6 +82,21 @@ def tell_delivery(
                 f"{channel.name}: the published file and the decision disagree. The file is what was handed over; "
                 "the decision may have been made again after that."
             )
+    return lines
+
+
+def _beside(con: duckdb.DuckDBPyConnection, night: Night, customer: str, channel: Channel) -> list[str]:
+    """Whether the customer left the audience since its last file, and what a check-in asks them over this channel."""
+    values: dict[str, object] = {"customer": customer, "channel": channel.name}
+    removals, check_ins = night.decisions / "fct_removals.parquet", night.decisions / "fct_check_ins.parquet"
+    lines = []
+    if removals.is_file():
+        for since, reason in small_frame(con, _REMOVALS, values | {"removals": str(removals)}).rows():
+            words = departure_words(reason).lower()
+            lines.append(f"Left the audience: the file of {since} named them, tonight's remove file does: {words}.")
+    if check_ins.is_file():
+        for topic, sentence in small_frame(con, _QUESTIONS, values | {"check_ins": str(check_ins)}).rows():
+            lines.append(f"Asked tonight about {topic}: {sentence}")
     return lines
 
 
