@@ -16,7 +16,16 @@ TABLES: dict[str, tuple[str, ...]] = {
         "score",
     ),
     "fct_decisions": ("run_date", "customer_id", "channel", "contact_channel", "status", "reason", "items"),
-    "sync_email_file__recipients": ("channel", "customer_id", "email", "first_name", "language", "country"),
+    "sync_email_file__recipients": (
+        "channel",
+        "customer_id",
+        "email",
+        "first_name",
+        "language",
+        "country",
+        "send_not_before",
+        "send_not_after",
+    ),
     "sync_email_file__items": (
         "channel",
         "customer_id",
@@ -29,15 +38,31 @@ TABLES: dict[str, tuple[str, ...]] = {
         "price",
         "currency",
     ),
-    "sync_crm_file__recipients": ("channel", "customer_id", "language", "country"),
+    "sync_crm_file__recipients": (
+        "channel",
+        "customer_id",
+        "language",
+        "country",
+        "send_not_before",
+        "send_not_after",
+    ),
     "sync_crm_file__items": ("channel", "customer_id", "rank", "product_id", "product_name", "reason"),
     "sync_catalogue__products": CATALOGUE,
 }
 """The tables below decisions/."""
 
 FILE_HEAD = {
-    "email_file": ("customer_id", "email", "first_name", "language", "country", "run_date"),
-    "crm_file": ("customer_id", "language", "country", "run_date"),
+    "email_file": (
+        "customer_id",
+        "email",
+        "first_name",
+        "language",
+        "country",
+        "send_not_before",
+        "send_not_after",
+        "run_date",
+    ),
+    "crm_file": ("customer_id", "language", "country", "send_not_before", "send_not_after", "run_date"),
 }
 FILE_SLOT = {
     "email_file": ("id", "name", "reason", "url", "image_url", "price", "currency"),

@@ -7,6 +7,8 @@ import polars as pl
 
 from recsys.contracts import Contract
 from recsys.database import connect, copy_to_parquet, literal, quoted
+from recsys.ingest.clocks import write_clocks
+from recsys.ingest.limits import write_limits
 from recsys.night import Night
 from recsys.tables import schema_of, write_parquet
 
@@ -112,7 +114,7 @@ def write_quarantine(night: Night, parts: list[pl.DataFrame]) -> pl.DataFrame:
 def write_settings(night: Night) -> None:
     """Write `raw/settings.parquet` (one row) and `raw/channels.parquet` (one row per channel), read by dbt as sources.
 
-    Settings travel as data so that no value is ever pasted into SQL.
+    With them go the tables of `recsys.ingest.limits` and `recsys.ingest.clocks`. Settings travel as data so that no value is ever pasted into SQL.
     """
     recommend = night.shop.recommend
     settings = pl.DataFrame(
@@ -125,6 +127,8 @@ def write_settings(night: Night) -> None:
             "half_life_days": [recommend.half_life_days],
             "popular_days": [recommend.popular_days],
             "min_age": [night.shop.permission.min_age],
+            "timezone": [night.shop.timezone],
+            "control_share": [night.shop.control_share],
             "weight_order": [recommend.weights.order],
             "weight_cart": [recommend.weights.cart],
             "weight_wishlist": [recommend.weights.wishlist],
@@ -141,9 +145,12 @@ def write_settings(night: Night) -> None:
                 "contact_channel": channel.contact_channel.value,
                 "slots": channel.slots,
                 "min_items": channel.min_items,
+                "skip_unchanged": channel.skip_unchanged,
                 "position": position,
             }
             for position, channel in enumerate(night.shop.channels, start=1)
         ]
     )
     write_parquet(channels, night.raw / "channels.parquet")
+    write_limits(night)
+    write_clocks(night)

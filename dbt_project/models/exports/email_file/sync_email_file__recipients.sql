@@ -22,6 +22,18 @@ addresses as (
 
 ),
 
+clocks as (
+
+    select * from {{ ref('int_customers__clocked') }}
+
+),
+
+opened as (
+
+    select * from {{ ref('int_clocks__opened') }}
+
+),
+
 final as (
 
     select
@@ -30,10 +42,16 @@ final as (
         addresses.address as email,
         customers.first_name,
         customers.language,
-        customers.country
+        customers.country,
+        opened.send_not_before,
+        opened.send_not_after
     from decisions
     inner join channels on decisions.channel = channels.channel
     inner join customers on decisions.customer_id = customers.customer_id
+    inner join clocks on decisions.customer_id = clocks.customer_id
+    inner join opened
+        on clocks.clock = opened.clock
+        and decisions.contact_channel = opened.contact_channel
     inner join addresses on decisions.customer_id = addresses.customer_id
 
 )
