@@ -12,12 +12,13 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from expectations import companions, facts, permission, recount, shape, volume
+from expectations import companions, facts, messages, permission, recount, shape, volume
 from expectations import evidence as evidence_of
 from expectations.batches import batches
 from expectations.evidence import Evidence
 from expectations.facts import Facts
 from expectations.findings import guarded
+from expectations.permission import Permissions
 from expectations.suites import Validator
 from recsys import pipeline
 from recsys.audit import Check, Verdict
@@ -73,6 +74,7 @@ def _examined(evidence: Evidence) -> list[Check]:
     for channel in night.shop.channels:
         recounted = partial(recount.check, evidence, permissions, channel)
         checks += guarded(f"recount/{channel.name}", "ran", recounted)
+    checks += guarded("recount/messages", "ran", partial(_messages, evidence, permissions))
     checks += guarded("volume", "ran", partial(volume.check, evidence))
     checks += guarded("shape", "ran", partial(shape.check, evidence, known))
     return checks
@@ -84,6 +86,13 @@ def _validated(evidence: Evidence, known: Facts) -> list[Check]:
     for batch in batches(evidence, known):
         checks += guarded(batch.about, f"{batch.suite}_suite_ran", partial(validator.run, batch))
     return checks
+
+
+def _messages(evidence: Evidence, permissions: Permissions) -> list[Check]:
+    past = messages.gather(evidence.night, permissions)
+    return [
+        found for channel in evidence.night.shop.channels for found in messages.check(evidence, past, channel)
+    ]
 
 
 def _explained(night: Night, verdict: Verdict) -> str:

@@ -19,7 +19,7 @@ clocks as (
 
 addresses as (
 
-    select * from {{ ref('int_customers__addressed') }} where is_valid
+    select * from {{ ref('int_customers__addressed') }}
 
 ),
 

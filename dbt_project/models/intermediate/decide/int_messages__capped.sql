@@ -20,7 +20,7 @@ contacted as (
 
 addresses as (
 
-    select * from {{ ref('int_customers__addressed') }} where is_valid
+    select * from {{ ref('int_customers__addressed') }}
 
 ),
 

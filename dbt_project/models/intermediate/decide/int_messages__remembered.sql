@@ -34,7 +34,7 @@ ids as (
 
 addresses as (
 
-    select * from {{ ref('int_customers__addressed') }} where is_valid
+    select * from {{ ref('int_customers__addressed') }}
 
 ),
 
