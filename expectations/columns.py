@@ -21,7 +21,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "fct_decisions": ("run_date", "customer_id", "channel", "contact_channel", "status", "reason", "items"),
     "sync_email_file__recipients": (
         *("channel", "customer_id", "email", "first_name", "language", "country"),
-        "choices_applied",
+        *("choices_applied", "send_not_before", "send_not_after"),
     ),
     "sync_email_file__items": (
         "channel",
@@ -36,7 +36,10 @@ TABLES: dict[str, tuple[str, ...]] = {
         "currency",
     ),
     "sync_email_file__removals": ("channel", "customer_id", "email", "left_since", "reason"),
-    "sync_crm_file__recipients": ("channel", "customer_id", "language", "country", "choices_applied"),
+    "sync_crm_file__recipients": (
+        *("channel", "customer_id", "language", "country"),
+        *("choices_applied", "send_not_before", "send_not_after"),
+    ),
     "sync_crm_file__items": ("channel", "customer_id", "rank", "product_id", "product_name", "reason"),
     "sync_crm_file__removals": ("channel", "customer_id", "left_since", "reason"),
     "fct_removals": ("run_date", "customer_id", "channel", "contact_channel", "address", "left_since", "reason"),
@@ -48,8 +51,14 @@ TABLES: dict[str, tuple[str, ...]] = {
 """The tables below decisions/."""
 
 FILE_HEAD = {
-    "email_file": ("customer_id", "email", "first_name", "language", "country", "choices_applied", "run_date"),
-    "crm_file": ("customer_id", "language", "country", "choices_applied", "run_date"),
+    "email_file": (
+        *("customer_id", "email", "first_name", "language", "country"),
+        *("choices_applied", "send_not_before", "send_not_after", "run_date"),
+    ),
+    "crm_file": (
+        *("customer_id", "language", "country"),
+        *("choices_applied", "send_not_before", "send_not_after", "run_date"),
+    ),
 }
 FILE_SLOT = {
     "email_file": ("id", "name", "reason", "url", "image_url", "price", "currency"),

@@ -59,7 +59,7 @@ def _bought(night: Night, customers: pl.DataFrame, products: pl.DataFrame, permi
     )
     known = customers.select(id="customer_id", customer_id="customer_id")
     return (
-        lines.join(pl.concat([known, _direct_links(night, customers)]), on="id")
+        lines.join(pl.concat([known, direct_links(night, customers)]), on="id")
         .join(permissions.personalised, on="customer_id", how="semi")
         .join(products.filter("is_replenishable").select("product_id"), on="product_id", how="anti")
         .group_by("customer_id", "product_id")
@@ -69,7 +69,7 @@ def _bought(night: Night, customers: pl.DataFrame, products: pl.DataFrame, permi
     )
 
 
-def _direct_links(night: Night, customers: pl.DataFrame) -> pl.DataFrame:
+def direct_links(night: Night, customers: pl.DataFrame) -> pl.DataFrame:
     """id and the one known customer that everything seen links it with; known and ambiguous ids are left out."""
     known = customers["customer_id"].implode()
     return (

@@ -16,6 +16,7 @@ from expectations import (
     check_in,
     companions,
     facts,
+    messages,
     needs,
     permission,
     preferences,
@@ -30,6 +31,7 @@ from expectations.batches import batches
 from expectations.evidence import Evidence
 from expectations.facts import Facts
 from expectations.findings import guarded
+from expectations.permission import Permissions
 from expectations.suites import Validator
 from recsys import pipeline
 from recsys.audit import Check, Verdict
@@ -93,6 +95,7 @@ def _examined(evidence: Evidence) -> list[Check]:
         checks += guarded(f"recount/{channel.name}", "ran", recounted)
         checks += guarded(f"recount/{channel.name}", "removals_ran", partial(removals.check, evidence, channel))
     checks += guarded("recount/check_in", "ran", partial(check_in.check, evidence, permissions))
+    checks += guarded("recount/messages", "ran", partial(_messages, evidence, permissions))
     checks += guarded("volume", "ran", partial(volume.check, evidence))
     checks += guarded("shape", "ran", partial(shape.check, evidence, known))
     return checks
@@ -104,6 +107,11 @@ def _validated(evidence: Evidence, known: Facts) -> list[Check]:
     for batch in batches(evidence, known):
         checks += guarded(batch.about, f"{batch.suite}_suite_ran", partial(validator.run, batch))
     return checks
+
+
+def _messages(evidence: Evidence, permissions: Permissions) -> list[Check]:
+    past = messages.gather(evidence.night, permissions)
+    return [found for channel in evidence.night.shop.channels for found in messages.check(evidence, past, channel)]
 
 
 def _explained(night: Night, verdict: Verdict) -> str:

@@ -43,11 +43,20 @@ def gather(night: Night) -> Permissions:
     said = Permissions(
         people.select("customer_id", *addresses),
         consents.filter(pl.col("purpose") == "marketing"),
-        pl.scan_parquet(night.raw / "suppressions.parquet").with_columns(addresses).collect(),
+        pl.scan_parquet(night.raw / "suppressions.parquet")
+        .with_columns(addresses)
+        .pipe(everywhere_when_erased)
+        .collect(),
         paused(pl.read_parquet(night.raw / "preferences.parquet").filter(until), night.run_date),
         minors(people, night.shop.permission.min_age, night.run_date),
     )
     return replace(said, personalised=personalised(said, consents, night.end))
+
+
+def everywhere_when_erased(suppressions: pl.LazyFrame) -> pl.LazyFrame:
+    """An erasure holds for every contact channel, whichever it names."""
+    channel = pl.when(pl.col("reason") == "erased").then(pl.lit(EVERY_CHANNEL)).otherwise("channel")
+    return suppressions.with_columns(channel=channel)
 
 
 def newest_statements(consents: pl.DataFrame, contact_channel: str) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from recsys.errors import ConfigError
 from recsys.vocabulary import ContactChannel
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+CampaignName = Annotated[str, Field(pattern=r"^[^*]{0,200}\*?$", min_length=1)]
 SqlExpression = Annotated[str, Field(min_length=1, max_length=4000)]
 MAX_FILE_BYTES = 1_000_000
 
@@ -221,6 +222,59 @@ class Channel(Settings):
     )
     slots: int = Field(5, ge=1, le=100, description="Products in the file, at most recommend.k")
     min_items: int = Field(3, ge=1, description="Shorter lists are held back as too_few_items")
+    skip_unchanged: bool = Field(
+        False, description="Hold back as nothing_new whose list is, item by item, the one last exported on this channel"
+    )
+
+
+class Cap(Settings):
+    """How many messages one person may get; all caps hold."""
+
+    contact_channel: ContactChannel | None = Field(
+        None, description="Messages of which contact channel; left out: of all of them together"
+    )
+    days: int | None = Field(
+        None,
+        ge=1,
+        le=90,
+        description="Counted over so many days of the person's own calendar, the campaign day the last",
+    )
+    hours: int | None = Field(
+        None, ge=1, le=2160, description="Or over so many hours back from the earliest moment the message may go out"
+    )
+    most: int = Field(ge=1, description="Messages in this window, at most, tonight's included")
+
+    @model_validator(mode="after")
+    def _one_window(self) -> "Cap":
+        if (self.days is None) == (self.hours is None):
+            raise ValueError("exactly one of days, hours must be given")
+        return self
+
+
+ONE_A_DAY = tuple(Cap(contact_channel=channel, days=1, most=1) for channel in ContactChannel)
+
+
+class QuietHours(Settings):
+    """When nobody is to be disturbed, by the person's own clock; of several that apply each one holds."""
+
+    contact_channel: ContactChannel | None = Field(
+        None, description="For messages of which contact channel; left out: of every one"
+    )
+    begins: str = Field(alias="from", description='Time of day, as in "21:00"; "00:00" is the end of the day')
+    ends: str = Field(alias="to", description='Time of day of the next morning, as in "08:00"')
+
+    @field_validator("begins", "ends", mode="before")
+    @classmethod
+    def _time_of_day(cls, value: object) -> object:
+        if not isinstance(value, str) or not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+            raise ValueError('allowed: a time of day in quotes, from "00:00" to "23:59"')
+        return value
+
+    @model_validator(mode="after")
+    def _leave_a_day(self) -> "QuietHours":
+        if self.begins != "00:00" and self.begins <= self.ends:
+            raise ValueError(f"quiet hours go over midnight: from ({self.begins}) must be later than to ({self.ends})")
+        return self
 
 
 class CheckIn(Settings):
@@ -262,6 +316,16 @@ class Shop(Settings):
     needs: Needs = Needs()
     channels: list[Channel] = Field(min_length=1)
     check_in: CheckIn = CheckIn()
+    caps: list[Cap] = list(ONE_A_DAY)
+    caps_own_campaigns: list[CampaignName] = Field(
+        default_factory=list,
+        description="Campaigns in contacts that are our own messages, reported back by the tool: the ledger counts them "
+        "already. A final * stands for anything",
+    )
+    quiet_hours: list[QuietHours] = []
+    control_share: float = Field(
+        0.0, ge=0, lt=1, description="Share of customers who are never contacted, always the same, to compare with"
+    )
     gate: Gate = Gate()
     path: Path = Field(exclude=True)
 

@@ -23,6 +23,7 @@ class Source(StrEnum):
 class Status(StrEnum):
     """What was decided for one customer, channel and night, in the order the reasons are tried."""
 
+    ERASED = "erased"
     SUPPRESSED = "suppressed"
     NO_CONSENT = "no_consent"
     CONSENT_EXPIRED = "consent_expired"
@@ -30,7 +31,11 @@ class Status(StrEnum):
     MINOR = "minor"
     INVALID_ADDRESS = "invalid_address"
     DUPLICATE_ADDRESS = "duplicate_address"
+    NO_SEND_WINDOW = "no_send_window"
+    CONTROL = "control"
+    CAPPED = "capped"
     TOO_FEW_ITEMS = "too_few_items"
+    NOTHING_NEW = "nothing_new"
     EXPORTED = "exported"
 
 

@@ -7,7 +7,7 @@ import csv
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,17 +24,21 @@ from recsys.tables import write_parquet
 
 RUN_DATE = date(2026, 3, 31)
 
+SEND_WINDOW: dict[str, pl.DataType] = dict.fromkeys(("send_not_before", "send_not_after"), pl.Datetime("us"))
+
 SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     "sync_email_file__recipients": dict.fromkeys(
         ("channel", "customer_id", "email", "first_name", "language", "country", "choices_applied"), pl.String()
-    ),
+    )
+    | SEND_WINDOW,
     "sync_email_file__items": dict.fromkeys(("channel", "customer_id"), pl.String())
     | {"rank": pl.Int32()}
     | dict.fromkeys(("product_id", "product_name", "reason", "url", "image_url"), pl.String())
     | {"price": pl.Decimal(18, 4), "currency": pl.String()},
     "sync_crm_file__recipients": dict.fromkeys(
         ("channel", "customer_id", "language", "country", "choices_applied"), pl.String()
-    ),
+    )
+    | SEND_WINDOW,
     "sync_crm_file__items": dict.fromkeys(("channel", "customer_id"), pl.String())
     | {"rank": pl.Int32()}
     | dict.fromkeys(("product_id", "product_name", "reason"), pl.String()),
@@ -295,6 +299,8 @@ def recipient(customer_id: str, **fields: object) -> dict[str, object]:
         "first_name": customer_id.title(),
         "language": "en",
         "country": "DE",
+        "send_not_before": datetime(2026, 4, 1, 6),
+        "send_not_after": datetime(2026, 4, 1, 19),
     } | fields
 
 

@@ -4,6 +4,7 @@ Ann and Ben are exported to both channels; nobody else may be (see `toy`). Every
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -40,6 +41,11 @@ REMOVALS = dict.fromkeys(
 CHECK_INS = dict.fromkeys(
     ("channel", "contact_channel", "customer_id", "email", "first_name", "language", "country"), pl.String
 ) | {"run_date": pl.Date, "rank": pl.Int32, "topic": pl.String, "why": pl.String, "reason": pl.String}
+WINDOW = {
+    "send_not_before": pl.lit(datetime(2026, 4, 1, 0)),
+    "send_not_after": pl.lit(datetime(2026, 4, 1, 22)),
+}
+"""The day after the night in Germany, from the night's end on."""
 EXPORTED = [customer for customer, status in STATUS.items() if status == "exported"]
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -95,7 +101,7 @@ def tables(night: Night) -> dict[str, pl.DataFrame]:
         to, items = [], []
         for channel in channels_of(night.shop, kind):
             name = pl.lit(channel.name).alias("channel")
-            to.append(people.with_columns(name))
+            to.append(people.with_columns(name, **WINDOW))
             items.append(
                 recommended.filter(pl.col("customer_id").is_in(EXPORTED), pl.col("rank") <= channel.slots)
                 .join(products, on="product_id", maintain_order="left")
@@ -121,6 +127,7 @@ def file_cells(channel: Channel, made: Mapping[str, pl.DataFrame]) -> pl.DataFra
         names = {part: slot_column(slot, part) for part in FILE_SLOT[channel.kind]}
         of_slot = items.filter(pl.col("rank") == slot).select("customer_id", *names).rename(names)
         cells = cells.join(of_slot, on="customer_id", how="left", maintain_order="left")
+    cells = cells.with_columns(pl.col(*WINDOW).dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
     return cells.select(file_columns(channel)).cast(pl.String)
 
 

@@ -81,10 +81,13 @@ class Oracle:
             if row["occurred_at"] < end and row["choice"] == "pause_until":
                 self.pauses[row["customer_id"]].append(row)
         self.barred: dict[tuple[str, str | None], set[str]] = defaultdict(set)
+        self.erased: set[tuple[str, str | None]] = set()
         for row in suppressions:
             if row["occurred_at"] < end:
                 for key in self._keys(row):
-                    self.barred[key].add(row["channel"])
+                    self.barred[key].add("all" if row["reason"] == "erased" else row["channel"])
+                    if row["reason"] == "erased":
+                        self.erased.add(key)
         self.objections: set[tuple[str, str]] = set()
         for name, row in self.customers.items():
             for channel, field in FIELD_OF.items():
@@ -141,6 +144,8 @@ class Oracle:
 
     def hindrance(self, name: str, channel: str) -> str | None:
         """The first reason not to contact somebody over a contact channel, None when there is none."""
+        if any(key in self.erased for key in self._keys(self.customers[name])):
+            return "erased"
         if self.is_suppressed(name, channel):
             return "suppressed"
         statement = self.current(name, "marketing", channel)

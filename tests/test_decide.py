@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from datetime import datetime
 from decimal import Decimal
 
 import polars as pl
@@ -124,11 +125,13 @@ def test_the_email_file_has_what_it_needs_and_no_more(toy_night: Built) -> None:
     recipients = handed_on(toy_night, "sync_email_file__recipients")
     assert recipients.columns == [
         *("channel", "customer_id", "email", "first_name", "language", "country"),
-        "choices_applied",
+        *("choices_applied", "send_not_before", "send_not_after"),
     ]
+    # the day after the night, in Germany; from the night's end on
+    window = (datetime(2026, 4, 1), datetime(2026, 4, 1, 22))
     assert recipients.rows() == [
-        ("email_file", "ann", "ann@example.com", "Ann", "en", "DE", None),
-        ("email_file", "ben", "ben@example.com", "Ben", "en", "DE", None),
+        ("email_file", "ann", "ann@example.com", "Ann", "en", "DE", None, *window),
+        ("email_file", "ben", "ben@example.com", "Ben", "en", "DE", None, *window),
     ]
     items = handed_on(toy_night, "sync_email_file__items")
     assert items.columns == [
@@ -145,7 +148,10 @@ def test_the_email_file_has_what_it_needs_and_no_more(toy_night: Built) -> None:
 
 def test_the_crm_file_carries_no_address(toy_night: Built) -> None:
     recipients = handed_on(toy_night, "sync_crm_file__recipients")
-    assert recipients.columns == ["channel", "customer_id", "language", "country", "choices_applied"]
+    assert recipients.columns == [
+        *("channel", "customer_id", "language", "country"),
+        *("choices_applied", "send_not_before", "send_not_after"),
+    ]
     assert recipients.get_column("customer_id").to_list() == ["ann", "ben"]
     items = handed_on(toy_night, "sync_crm_file__items")
     assert items.columns == ["channel", "customer_id", "rank", "product_id", "product_name", "reason"]

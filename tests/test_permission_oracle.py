@@ -178,7 +178,8 @@ def test_the_models_decide_like_the_oracle_about_everybody(built: Built, oracle:
     assert differing == {}
     assert len(decided) == len(expected) == PEOPLE * len(CHANNELS)
     counts = Counter(expected.values())
-    assert set(counts) == set(Status)
+    not_about_permission = {Status.NO_SEND_WINDOW, Status.CONTROL, Status.CAPPED, Status.NOTHING_NEW}
+    assert set(counts) == set(Status) - not_about_permission
     assert min(counts.values()) > 100, counts
 
 

@@ -7,5 +7,8 @@ class CrmFile(SlotFile):
     """One row per recipient, without address or name."""
 
     kind = "crm_file"
-    recipient_columns = ("customer_id", "language", "country", "choices_applied")
+    recipient_columns = (
+        *("customer_id", "language", "country"),
+        *("choices_applied", "send_not_before", "send_not_after"),
+    )
     slot_columns = {"id": "product_id", "name": "product_name", "reason": "reason"}  # noqa: RUF012

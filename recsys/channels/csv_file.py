@@ -1,7 +1,7 @@
 """CSV files that every tool reads the same way, and that stay harmless when a person opens them in a spreadsheet.
 
 UTF-8 without BOM, `\\n` after every line, every field quoted, quotes doubled, the header always, empty cells for what
-is missing, `.` decimals, ISO dates. One line of the file is one row: no cell holds a line break.
+is missing, `.` decimals, ISO dates, moments in UTC as 2026-04-01T06:00:00Z. One line of the file is one row: no cell holds a line break.
 """
 
 import csv
@@ -31,7 +31,7 @@ class CsvFile(Channel):
 
     @abstractmethod
     def table(self, decisions: Path, run_date: date) -> pl.DataFrame:
-        """The file's rows in its order with exactly its columns: texts, decimals and dates as they were decided."""
+        """The file's rows in its order with exactly its columns: texts, decimals, dates and moments as they were decided."""
 
     def files(self, run_date: date) -> tuple[str, ...]:
         return (f"{self.name}_{run_date:%Y%m%d}.csv",)
@@ -44,7 +44,7 @@ class CsvFile(Channel):
 
 
 def write_csv(table: pl.DataFrame, path: Path, identifiers: Collection[str]) -> None:
-    """Write texts, decimals and dates as a finished file, whole or not at all.
+    """Write texts, decimals, dates and moments as a finished file, whole or not at all.
 
     Free text is made harmless (see `harmless`). Identifiers are looked up elsewhere, so they are never altered, also
     when they begin like a formula, as `+49...` does. Raises CannotRender when one holds a line break or another
@@ -92,9 +92,13 @@ def _as_text(column: pl.Series, is_identifier: bool) -> pl.Series:
         return column if is_identifier else _harmless_once_each(column)
     if column.dtype == pl.Date:
         return column.dt.to_string("iso")
+    if column.dtype == pl.Datetime("us"):
+        return column.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     if column.dtype.is_decimal():
         return column.to_frame().select(plain_amount(pl.col(column.name))).to_series()
-    raise CannotRender(f"column {column.name} is {column.dtype}; a file has texts, decimals and dates only.")
+    raise CannotRender(
+        f"column {column.name} is {column.dtype}; a file has texts, decimals, dates and moments (UTC) only."
+    )
 
 
 def _harmless_once_each(column: pl.Series) -> pl.Series:

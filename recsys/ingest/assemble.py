@@ -7,6 +7,8 @@ import polars as pl
 
 from recsys.contracts import Contract
 from recsys.database import connect, copy_to_parquet, literal, quoted
+from recsys.ingest.clocks import write_clocks
+from recsys.ingest.limits import write_limits
 from recsys.night import Night
 from recsys.tables import schema_of, write_parquet
 
@@ -113,7 +115,8 @@ def write_settings(night: Night) -> None:
     """Write `raw/settings.parquet` and `raw/needs.parquet` (one row each) and `raw/channels.parquet` (one row per
     channel), read by dbt as sources.
 
-    Settings travel as data so that no value is ever pasted into SQL.
+    With them go the tables of `recsys.ingest.limits` and `recsys.ingest.clocks`. Settings travel as data so that no
+    value is ever pasted into SQL.
     """
     recommend = night.shop.recommend
     settings = pl.DataFrame(
@@ -130,6 +133,8 @@ def write_settings(night: Night) -> None:
             "interest_expire_days": [night.shop.preferences.expire_days],
             "interested_factor": [night.shop.preferences.interested_factor],
             "less_like_this_factor": [night.shop.preferences.less_like_this_factor],
+            "timezone": [night.shop.timezone],
+            "control_share": [night.shop.control_share],
             "weight_order": [recommend.weights.order],
             "weight_cart": [recommend.weights.cart],
             "weight_wishlist": [recommend.weights.wishlist],
@@ -148,9 +153,12 @@ def write_settings(night: Night) -> None:
                 "contact_channel": channel.contact_channel.value,
                 "slots": channel.slots,
                 "min_items": channel.min_items,
+                "skip_unchanged": channel.skip_unchanged,
                 "position": position,
             }
             for position, channel in enumerate(night.shop.channels, start=1)
         ]
     )
     write_parquet(channels, night.raw / "channels.parquet")
+    write_limits(night)
+    write_clocks(night)

@@ -4,6 +4,7 @@ from recsys.vocabulary import ContactChannel, Departure, Question, Source, Statu
 
 STATUS_WORDS: dict[str, tuple[str, str]] = {
     Status.EXPORTED: ("Exported", "May be contacted, and the list is long enough: they are in the file."),
+    Status.ERASED: ("Erased", "They asked to be erased: nothing is sent to them any more, whoever they register as."),
     Status.SUPPRESSED: (
         "Opted out or undeliverable",
         "They unsubscribed, complained, asked not to be contacted, or their address bounced.",
@@ -24,10 +25,24 @@ STATUS_WORDS: dict[str, tuple[str, str]] = {
         "Same address as somebody else",
         "Another customer with this address is in the file; one address gets one message.",
     ),
+    Status.NO_SEND_WINDOW: (
+        "No time to send it",
+        "Outside the quiet hours of every time zone they may live in, no time of the day is left; or a text message, and "
+        "nothing is known of their time.",
+    ),
+    Status.CONTROL: (
+        "Control group",
+        "Kept back on purpose, always the same customers, to see what the messages change.",
+    ),
+    Status.CAPPED: (
+        "Had enough messages",
+        "A cap on messages is reached, counting every tool's messages, our own earlier ones, and tonight's first audiences.",
+    ),
     Status.TOO_FEW_ITEMS: (
         "List too short",
         "Fewer products fit them than the message needs, so they wait for a better night.",
     ),
+    Status.NOTHING_NEW: ("Nothing new", "Their list is, product by product, the one they were last sent."),
 }
 
 DEPARTURE_WORDS: dict[str, str] = {

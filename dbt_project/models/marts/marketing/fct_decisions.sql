@@ -40,21 +40,42 @@ pauses as (
 
 ),
 
-recommendations as (
+lists as (
 
-    select * from {{ ref('fct_recommendations') }}
+    select * from {{ ref('int_lists__offered') }}
 
 ),
 
-lists as (
+clocks as (
+
+    select * from {{ ref('int_customers__clocked') }}
+
+),
+
+opened as (
+
+    select * from {{ ref('int_clocks__opened') }}
+
+),
+
+controls as (
+
+    select * from {{ ref('int_customers__controlled') }}
+
+),
+
+capped as (
 
     select
-        recommendations.customer_id,
-        channels.channel,
-        count(*) as items
-    from recommendations
-    inner join channels on recommendations.rank <= channels.slots
-    group by recommendations.customer_id, channels.channel
+        capped.customer_id,
+        capped.channel,
+        capped.messages,
+        caps.contact_channel,
+        caps.days,
+        caps.hours,
+        caps.most
+    from {{ ref('int_messages__capped') }} as capped
+    inner join {{ ref('stg_night__caps') }} as caps on capped.cap = caps.cap
 
 ),
 
@@ -74,6 +95,16 @@ facts as (
         settings.min_age,
         suppressions.reason as suppression,
         channels.contact_channel not in ('email', 'sms') or coalesce(claims.is_first, false) as is_first,
+        coalesce(opened.is_open, false) as is_open,
+        clocks.clock = 'unknown' as is_clock_unknown,
+        controls.customer_id is not null as is_control,
+        capped.most is not null as is_capped,
+        capped.messages,
+        capped.contact_channel is not null as is_capped_by_own,
+        capped.days,
+        capped.hours,
+        capped.most,
+        lists.unchanged_since,
         coalesce(lists.items, 0) as items
     from customers
     cross join channels
@@ -91,6 +122,14 @@ facts as (
     left join lists
         on customers.customer_id = lists.customer_id
         and channels.channel = lists.channel
+    left join clocks on customers.customer_id = clocks.customer_id
+    left join opened
+        on clocks.clock = opened.clock
+        and channels.contact_channel = opened.contact_channel
+    left join controls on customers.customer_id = controls.customer_id
+    left join capped
+        on customers.customer_id = capped.customer_id
+        and channels.channel = capped.channel
 
 ),
 
@@ -101,7 +140,11 @@ decided as (
         case
             when is_contactable is distinct from true then coalesce(hindrance, 'no_consent')
             when not is_first then 'duplicate_address'
+            when not is_open then 'no_send_window'
+            when is_control then 'control'
+            when is_capped then 'capped'
             when items < min_items then 'too_few_items'
+            when unchanged_since is not null then 'nothing_new'
             else 'exported'
         end as status,
         case contact_channel
@@ -125,6 +168,7 @@ final as (
         contact_channel,
         status,
         case status
+            when 'erased' then 'Asked to be erased'
             when 'suppressed' then 'Must not be contacted ' || by_channel || ': ' || case suppression
                 when 'unsubscribe' then 'unsubscribed'
                 when 'hard_bounce' then 'an earlier message bounced'
@@ -146,6 +190,18 @@ final as (
             when 'minor' then 'May be younger than ' || min_age
             when 'invalid_address' then 'No valid ' || address
             when 'duplicate_address' then 'Another customer with the same ' || address || ' is contacted instead'
+            when 'no_send_window' then case
+                when is_clock_unknown and contact_channel = 'sms'
+                    then 'Neither time zone nor country is known, so no time is known to be outside the quiet hours'
+                else 'No time of the campaign day is left outside the quiet hours'
+            end
+            when 'control' then 'In the control group, which is never contacted'
+            when 'capped' then 'Already ' || messages || case messages when 1 then ' message ' else ' messages ' end
+            || case when is_capped_by_own then by_channel else 'over all contact channels' end
+            || ' within ' || coalesce(days, hours) || case when days is not null then ' day' else ' hour' end
+            || case coalesce(days, hours) when 1 then '' else 's' end || ', tonight''s included; at most ' || most
+            when 'nothing_new' then 'The list is the one last exported, in the night of '
+            || strftime(unchanged_since, '%Y-%m-%d')
             when 'too_few_items' then 'Too few recommended products: ' || items || ' of at least ' || min_items
             when 'exported' then 'Exported with ' || items || case items when 1 then ' product' else ' products' end
         end as reason,

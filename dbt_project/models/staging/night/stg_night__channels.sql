@@ -2,6 +2,7 @@ select
     channel,
     kind,
     contact_channel,
+    cast(skip_unchanged as boolean) as skip_unchanged,
     cast(slots as bigint) as slots,
     cast(min_items as bigint) as min_items,
     cast(position as bigint) as position

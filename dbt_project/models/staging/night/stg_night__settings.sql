@@ -1,6 +1,8 @@
 select
     shop,
     currency,
+    timezone,
+    cast(control_share as double) as control_share,
     cast(k as bigint) as k,
     cast(half_life_days as bigint) as half_life_days,
     cast(popular_days as bigint) as popular_days,

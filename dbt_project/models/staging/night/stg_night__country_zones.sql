@@ -1,0 +1,4 @@
+select
+    country,
+    zone
+from {{ source('night', 'country_zones') }}

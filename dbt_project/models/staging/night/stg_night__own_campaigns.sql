@@ -1,0 +1,2 @@
+select campaign
+from {{ source('night', 'own_campaigns') }}
