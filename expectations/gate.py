@@ -90,9 +90,7 @@ def _validated(evidence: Evidence, known: Facts) -> list[Check]:
 
 def _messages(evidence: Evidence, permissions: Permissions) -> list[Check]:
     past = messages.gather(evidence.night, permissions)
-    return [
-        found for channel in evidence.night.shop.channels for found in messages.check(evidence, past, channel)
-    ]
+    return [found for channel in evidence.night.shop.channels for found in messages.check(evidence, past, channel)]
 
 
 def _explained(night: Night, verdict: Verdict) -> str:

@@ -43,7 +43,10 @@ def gather(night: Night) -> Permissions:
     said = Permissions(
         people.select("customer_id", *addresses),
         consents.filter(pl.col("purpose") == "marketing"),
-        pl.scan_parquet(night.raw / "suppressions.parquet").with_columns(addresses).pipe(everywhere_when_erased).collect(),
+        pl.scan_parquet(night.raw / "suppressions.parquet")
+        .with_columns(addresses)
+        .pipe(everywhere_when_erased)
+        .collect(),
         paused(pl.read_parquet(night.raw / "preferences.parquet").filter(until), night.run_date),
         minors(people, night.shop.permission.min_age, night.run_date),
     )

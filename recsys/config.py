@@ -168,13 +168,16 @@ class Channel(Settings):
 
 
 class Cap(Settings):
-    """How many messages one person may get; all caps hold."""
+    """How many messages one person may get; all hold. Without any `caps`: one per contact channel and day."""
 
     contact_channel: ContactChannel | None = Field(
         None, description="Messages of which contact channel; left out: of all of them together"
     )
     days: int | None = Field(
-        None, ge=1, le=90, description="Counted over so many days of the person's own calendar, the campaign day the last"
+        None,
+        ge=1,
+        le=90,
+        description="Counted over so many days of the person's own calendar, the campaign day the last",
     )
     hours: int | None = Field(
         None, ge=1, le=2160, description="Or over so many hours back from the earliest moment the message may go out"
@@ -238,8 +241,8 @@ class Shop(Settings):
     caps: list[Cap] = list(ONE_A_DAY)
     caps_own_campaigns: list[CampaignName] = Field(
         default_factory=list,
-        description="Campaigns in contacts that are our own messages, reported back by the tool: the ledger counts them "
-        "already. A final * stands for anything",
+        description="Campaigns in contacts that are our own messages, reported back by the tool: the ledger counts "
+        "them already. A final * stands for anything",
     )
     quiet_hours: list[QuietHours] = []
     control_share: float = Field(

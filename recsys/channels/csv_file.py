@@ -1,7 +1,8 @@
 """CSV files that every tool reads the same way, and that stay harmless when a person opens them in a spreadsheet.
 
 UTF-8 without BOM, `\\n` after every line, every field quoted, quotes doubled, the header always, empty cells for what
-is missing, `.` decimals, ISO dates, moments in UTC as 2026-04-01T06:00:00Z. One line of the file is one row: no cell holds a line break.
+is missing, `.` decimals, ISO dates, moments in UTC as 2026-04-01T06:00:00Z. One line of the file is one row: no cell
+holds a line break.
 """
 
 import csv
@@ -31,7 +32,7 @@ class CsvFile(Channel):
 
     @abstractmethod
     def table(self, decisions: Path, run_date: date) -> pl.DataFrame:
-        """The file's rows in its order with exactly its columns: texts, decimals, dates and moments as they were decided."""
+        """The file's rows in its order with exactly its columns: texts, decimals, dates, moments as decided."""
 
     def render(self, decisions: Path, folder: Path, run_date: date) -> int:
         table = self.table(decisions, run_date).select(self.columns)
@@ -93,7 +94,9 @@ def _as_text(column: pl.Series, is_identifier: bool) -> pl.Series:
         return column.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     if column.dtype.is_decimal():
         return column.to_frame().select(plain_amount(pl.col(column.name))).to_series()
-    raise CannotRender(f"column {column.name} is {column.dtype}; a file has texts, decimals, dates and moments (UTC) only.")
+    raise CannotRender(
+        f"column {column.name} is {column.dtype}; a file has texts, decimals, dates and moments (UTC) only."
+    )
 
 
 def _harmless_once_each(column: pl.Series) -> pl.Series:

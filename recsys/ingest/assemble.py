@@ -114,7 +114,8 @@ def write_quarantine(night: Night, parts: list[pl.DataFrame]) -> pl.DataFrame:
 def write_settings(night: Night) -> None:
     """Write `raw/settings.parquet` (one row) and `raw/channels.parquet` (one row per channel), read by dbt as sources.
 
-    With them go the tables of `recsys.ingest.limits` and `recsys.ingest.clocks`. Settings travel as data so that no value is ever pasted into SQL.
+    With them go the tables of `recsys.ingest.limits` and `recsys.ingest.clocks`. Settings travel as data so that no
+    value is ever pasted into SQL.
     """
     recommend = night.shop.recommend
     settings = pl.DataFrame(
