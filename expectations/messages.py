@@ -5,7 +5,7 @@ From raw contacts and customers, the ledger's files and the finished files; it s
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import polars as pl
 
@@ -27,8 +27,8 @@ WINDOW = ("send_not_before", "send_not_after")
 class Past:
     """What people have had and when it is where they are.
 
-    `messages`: contact_channel, customer_id, address, sent_at, campaign_day; one row each. `addresses`: contact_channel,
-    customer_id, address. `clocks`: customer_id, clock.
+    `messages`: contact_channel, customer_id, address, sent_at, campaign_day; one row each. `addresses`:
+    contact_channel, customer_id, address. `clocks`: customer_id, clock.
     """
 
     messages: pl.DataFrame
@@ -45,8 +45,9 @@ def gather(night: Night, permissions: Permissions) -> Past:
         addressed(permissions, to).select(pl.lit(to).alias("contact_channel"), "customer_id", "address")
         for to in ADDRESSES
     )
+    since = night.run_date - timedelta(days=_longest_days(night.shop) + 2)
     messages = (
-        pl.concat([_sent(night), _planned(night)], how="diagonal")
+        pl.concat([_sent(night, since), _planned(night, since)], how="diagonal")
         .join(ids, on="id", how="left")
         .join(addresses, on=["contact_channel", "customer_id"], how="left", suffix="_now")
         .with_columns(address=pl.coalesce("address", "address_now"))
@@ -75,8 +76,17 @@ def is_control(customer_id: str, shop: Shop) -> bool:
     return int.from_bytes(digest[:4], "big") < shop.control_share * 2**32
 
 
-def _sent(night: Night) -> pl.DataFrame:
-    contacts = pl.read_parquet(night.raw / "contacts.parquet").filter(pl.col("sent_at") < night.end)
+def _longest_days(shop: Shop) -> int:
+    """Whole days that hold the longest window of a cap; 0 without caps."""
+    return max((cap.days or (cap.hours or 0) // 24 + 1 for cap in shop.caps), default=0)
+
+
+def _sent(night: Night, since: date) -> pl.DataFrame:
+    contacts = (
+        pl.scan_parquet(night.raw / "contacts.parquet")
+        .filter(pl.col("sent_at") < night.end, pl.col("sent_at") >= datetime.combine(since, time()))
+        .collect()
+    )
     is_own = pl.lit(value=False)
     for name in night.shop.caps_own_campaigns:
         campaign = pl.col("campaign")
@@ -85,11 +95,13 @@ def _sent(night: Night) -> pl.DataFrame:
     return contacts.filter(~is_own).select(contact_channel="channel", id="customer_id", sent_at="sent_at")
 
 
-def _planned(night: Night) -> pl.DataFrame:
-    """Entries of the ledger: one per night, audience and recipient; other campaigns where there is no recommendation."""
+def _planned(night: Night, since: date) -> pl.DataFrame:
+    """Entries of the ledger, one per night, audience and recipient; of other campaigns only without recommendation."""
     person = ["run_date", "contact_channel", "customer_id"]
-    entries = pl.read_parquet(night.raw / "ledger" / "recipients" / "*.parquet").filter(
-        pl.col("run_date") < night.run_date
+    entries = (
+        pl.scan_parquet(night.raw / "ledger" / "recipients" / "*.parquet")
+        .filter(pl.col("run_date") < night.run_date, pl.col("run_date") >= since)
+        .collect()
     )
     recommended = entries.filter(pl.col("campaign") == CAMPAIGN)
     others = entries.filter(pl.col("campaign") != CAMPAIGN).join(recommended, on=person, how="anti")
@@ -190,7 +202,7 @@ def _windows(cells: pl.DataFrame, night: Night, cap: Cap) -> pl.DataFrame:
 
 
 def _controls(cells: pl.DataFrame, shop: Shop) -> int:
-    """Recipients in the control group. polars has no SHA-256, so this asks one by one, where there is a group at all."""
+    """Recipients in the control group. polars has no SHA-256, so this asks one by one, if there is a group at all."""
     if not shop.control_share:
         return 0
     return sum(is_control(customer_id, shop) for customer_id in cells["customer_id"].drop_nulls())
@@ -201,10 +213,16 @@ def _unchanged(evidence: Evidence, channel: Channel) -> int:
     if not channel.skip_unchanged:
         return 0
     night = evidence.night
-    entries = pl.scan_parquet(night.raw / "ledger" / "items" / "*.parquet").filter(
-        pl.col("channel") == channel.name, pl.col("run_date") < night.run_date
+    recipients = evidence.audience(channel).select("customer_id").lazy()
+    entries = (
+        pl.scan_parquet(night.raw / "ledger" / "items" / "*.parquet")
+        .filter(pl.col("channel") == channel.name, pl.col("run_date") < night.run_date)
+        .join(recipients, on="customer_id", how="semi")
+        .collect()
     )
-    newest = entries.filter(pl.col("run_date") == pl.col("run_date").max().over("customer_id")).collect()
+    newest = entries.join(
+        entries.group_by("customer_id").agg(pl.col("run_date").max()), on=["customer_id", "run_date"], how="semi"
+    )
     before, now = (
         frame.sort("customer_id", "rank").group_by("customer_id", maintain_order=True).agg("rank", "product_id")
         for frame in (newest.with_columns(pl.col("rank").cast(pl.Int64)), evidence.slots(channel))

@@ -228,7 +228,7 @@ class Channel(Settings):
 
 
 class Cap(Settings):
-    """How many messages one person may get; all caps hold."""
+    """How many messages one person may get; all hold. Without any `caps`: one per contact channel and day."""
 
     contact_channel: ContactChannel | None = Field(
         None, description="Messages of which contact channel; left out: of all of them together"
@@ -319,8 +319,8 @@ class Shop(Settings):
     caps: list[Cap] = list(ONE_A_DAY)
     caps_own_campaigns: list[CampaignName] = Field(
         default_factory=list,
-        description="Campaigns in contacts that are our own messages, reported back by the tool: the ledger counts them "
-        "already. A final * stands for anything",
+        description="Campaigns in contacts that are our own messages, reported back by the tool: the ledger counts "
+        "them already. A final * stands for anything",
     )
     quiet_hours: list[QuietHours] = []
     control_share: float = Field(

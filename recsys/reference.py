@@ -25,7 +25,7 @@ def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[FieldRow]:
         if name in HIDDEN:
             continue
         section = _section(field.annotation)
-        label = f"{prefix}{name}"
+        label = f"{prefix}{field.alias or name}"
         if section is None:
             default = "required" if field.is_required() else _shown(field.get_default(call_default_factory=True))
             yield FieldRow(label, default, field.description or "")

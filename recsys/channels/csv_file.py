@@ -1,7 +1,8 @@
 """CSV files that every tool reads the same way, and that stay harmless when a person opens them in a spreadsheet.
 
 UTF-8 without BOM, `\\n` after every line, every field quoted, quotes doubled, the header always, empty cells for what
-is missing, `.` decimals, ISO dates, moments in UTC as 2026-04-01T06:00:00Z. One line of the file is one row: no cell holds a line break.
+is missing, `.` decimals, ISO dates, moments in UTC as 2026-04-01T06:00:00Z. One line of the file is one row: no cell
+holds a line break.
 """
 
 import csv
@@ -31,7 +32,7 @@ class CsvFile(Channel):
 
     @abstractmethod
     def table(self, decisions: Path, run_date: date) -> pl.DataFrame:
-        """The file's rows in its order with exactly its columns: texts, decimals, dates and moments as they were decided."""
+        """The file's rows in its order with exactly its columns: texts, decimals, dates, moments as decided."""
 
     def files(self, run_date: date) -> tuple[str, ...]:
         return (f"{self.name}_{run_date:%Y%m%d}.csv",)

@@ -49,15 +49,7 @@ def zone_offsets(run_date: date) -> pl.DataFrame:
     One row per zone and stretch without a change of clocks, without gaps, from DAYS_BACK days before the date to
     DAYS_AHEAD days after it; ordered.
     """
-    midnight = datetime.combine(run_date, time(), tzinfo=UTC)
-    days = [midnight + timedelta(days=day) for day in range(-DAYS_BACK, DAYS_AHEAD + 1)]
-    rows = []
-    for name in zone_names():
-        clock = zone(name)
-        offsets = [_offset(clock, day) for day in days]
-        starts = [_change(clock, days[i - 1], days[i]) for i in range(1, len(days)) if offsets[i] != offsets[i - 1]]
-        for since, until in zip([days[0], *starts], [*starts, days[-1]], strict=True):
-            rows.append((name, since.replace(tzinfo=None), until.replace(tzinfo=None), _offset(clock, since)))
+    rows = [stretch for name in zone_names() for stretch in stretches(name, run_date)]
     schema = {
         "zone": pl.String(),
         "since": pl.Datetime("us"),
@@ -65,6 +57,19 @@ def zone_offsets(run_date: date) -> pl.DataFrame:
         "offset_seconds": pl.Int64(),
     }
     return pl.DataFrame(rows, schema=schema, orient="row").sort("zone", "since")
+
+
+def stretches(name: str, run_date: date) -> list[tuple[str, datetime, datetime, int]]:
+    """The rows of `zone_offsets` of one zone."""
+    midnight = datetime.combine(run_date, time(), tzinfo=UTC)
+    days = [midnight + timedelta(days=day) for day in range(-DAYS_BACK, DAYS_AHEAD + 1)]
+    clock = zone(name)
+    offsets = [_offset(clock, day) for day in days]
+    starts = [_change(clock, days[i - 1], days[i]) for i in range(1, len(days)) if offsets[i] != offsets[i - 1]]
+    return [
+        (name, since.replace(tzinfo=None), until.replace(tzinfo=None), _offset(clock, since))
+        for since, until in zip([days[0], *starts], [*starts, days[-1]], strict=True)
+    ]
 
 
 def write_clocks(night: Night) -> None:

@@ -27,8 +27,8 @@ STATUS_WORDS: dict[str, tuple[str, str]] = {
     ),
     Status.NO_SEND_WINDOW: (
         "No time to send it",
-        "Outside the quiet hours of every time zone they may live in, no time of the day is left; or a text message, and "
-        "nothing is known of their time.",
+        "Outside the quiet hours of every time zone they may live in, no time of the day is left; or it is a text "
+        "message, and nothing is known of their time.",
     ),
     Status.CONTROL: (
         "Control group",
@@ -36,7 +36,8 @@ STATUS_WORDS: dict[str, tuple[str, str]] = {
     ),
     Status.CAPPED: (
         "Had enough messages",
-        "A cap on messages is reached, counting every tool's messages, our own earlier ones, and tonight's first audiences.",
+        "A cap on messages is reached: every tool's count, our own earlier ones, and those of tonight's first "
+        "audiences.",
     ),
     Status.TOO_FEW_ITEMS: (
         "List too short",

@@ -42,16 +42,26 @@ lengths as (
 
 ),
 
-newest as (
+newest_nights as (
 
     select
         customer_id,
         channel,
-        run_date,
-        rank,
-        product_id
+        max(run_date) as run_date
     from past_items
-    qualify run_date = max(run_date) over (partition by customer_id, channel)
+    where rank = 1
+    group by customer_id, channel
+
+),
+
+newest as (
+
+    select past_items.*
+    from past_items
+    inner join newest_nights
+        on past_items.customer_id = newest_nights.customer_id
+        and past_items.channel = newest_nights.channel
+        and past_items.run_date = newest_nights.run_date
 
 ),
 
