@@ -316,6 +316,16 @@ def test_a_no_counts_as_soon_as_it_is_known(shop: Shop, night: Night) -> None:
     assert raw(night, "suppressions")["customer_id"].to_list() == ["ben", None]
 
 
+def test_a_no_to_a_topic_counts_as_soon_as_it_is_known_too(tmp_path: Path) -> None:
+    said = [
+        {"customer_id": who, "topic": "tea", "choice": what, "occurred_at": toy._at("2026-04-01T00:00:00")}
+        for who, what in zip(("ann", "ben", "cat"), ("not_interested", "less_like_this", "interested"), strict=True)
+    ]
+    late = Night(toy.write_shop(tmp_path, preferences=said), toy.RUN_DATE)
+    stage.run(late)
+    assert raw(late, "preferences")["customer_id"].to_list() == ["ann", "ben"]
+
+
 @pytest.mark.parametrize("moment", ["infinity", "1812-01-01", "3026-03-01 10:00:00"])
 def test_a_moment_out_of_all_range_is_a_bad_row(shop: Shop, night: Night, moment: str) -> None:
     deliver(shop, lines(f"o1,ann,,green,1,9.90,{moment}"))
