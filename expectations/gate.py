@@ -12,7 +12,18 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from expectations import check_in, companions, facts, permission, recount, removals, shape, subscription, volume
+from expectations import (
+    check_in,
+    companions,
+    facts,
+    permission,
+    preferences,
+    recount,
+    removals,
+    shape,
+    subscription,
+    volume,
+)
 from expectations import evidence as evidence_of
 from expectations.batches import batches
 from expectations.evidence import Evidence
@@ -71,7 +82,11 @@ def _examined(evidence: Evidence) -> list[Check]:
     checks += guarded("companions", "files_ran", partial(companions.files, evidence))
     checks += guarded("subscription", "ran", partial(subscription.check, night))
     checks += guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
+    choices = preferences.gather(night, permissions)
+    checks += guarded("recount/lists", "choices_ran", partial(preferences.lists, evidence, choices, permissions))
     for channel in night.shop.channels:
+        followed = partial(preferences.file, evidence, choices, channel)
+        checks += guarded(f"recount/{channel.name}", "choices_ran", followed)
         recounted = partial(recount.check, evidence, permissions, channel)
         checks += guarded(f"recount/{channel.name}", "ran", recounted)
         checks += guarded(f"recount/{channel.name}", "removals_ran", partial(removals.check, evidence, channel))
