@@ -71,6 +71,16 @@ def _bought(night: Night, customers: pl.DataFrame, products: pl.DataFrame, permi
 
 def _direct_links(night: Night, customers: pl.DataFrame) -> pl.DataFrame:
     """id and the one known customer that everything seen links it with; known and ambiguous ids are left out."""
+    known = customers["customer_id"].implode()
+    return (
+        links_seen(night)
+        .filter(~pl.col("id").is_in(known), pl.col("customer_id").is_in(known))
+        .filter(pl.len().over("id") == 1)
+    )
+
+
+def links_seen(night: Night) -> pl.DataFrame:
+    """id and customer_id: every two ids that were seen together up to the night's end, both ways round, each once."""
     tables = (("identities", "seen_at"), ("web_events", "occurred_at"), ("order_lines", "ordered_at"))
     seen = pl.concat(
         pl.scan_parquet(night.raw / f"{table}.parquet")
@@ -80,11 +90,9 @@ def _direct_links(night: Night, customers: pl.DataFrame) -> pl.DataFrame:
         .unique()
         for table, moment in tables
     ).collect()
-    known = customers["customer_id"].implode()
-    return (
-        pl.concat([seen.rename({"visitor_id": "id"}), seen.select(id="customer_id", customer_id="visitor_id")])
-        .filter(~pl.col("id").is_in(known), pl.col("customer_id").is_in(known))
-        .unique()
-        .filter(pl.len().over("id") == 1)
-        .select("id", "customer_id")
-    )
+    return pl.concat(
+        [
+            seen.select(id="visitor_id", customer_id="customer_id"),
+            seen.select(id="customer_id", customer_id="visitor_id"),
+        ]
+    ).unique()

@@ -16,6 +16,7 @@ from expectations import (
     check_in,
     companions,
     facts,
+    needs,
     permission,
     preferences,
     recount,
@@ -84,13 +85,14 @@ def _examined(evidence: Evidence) -> list[Check]:
     checks += guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
     choices = preferences.gather(night, permissions)
     checks += guarded("recount/lists", "choices_ran", partial(preferences.lists, evidence, choices, permissions))
+    checks += guarded("recount/needs", "ran", partial(needs.check, evidence, permissions))
     for channel in night.shop.channels:
         followed = partial(preferences.file, evidence, choices, channel)
         checks += guarded(f"recount/{channel.name}", "choices_ran", followed)
         recounted = partial(recount.check, evidence, permissions, channel)
         checks += guarded(f"recount/{channel.name}", "ran", recounted)
         checks += guarded(f"recount/{channel.name}", "removals_ran", partial(removals.check, evidence, channel))
-    checks += guarded("recount/check_in", "ran", partial(check_in.check, evidence, permissions))
+    checks += guarded("recount/check_in", "ran", partial(check_in.check, evidence, permissions, choices))
     checks += guarded("volume", "ran", partial(volume.check, evidence))
     checks += guarded("shape", "ran", partial(shape.check, evidence, known))
     return checks

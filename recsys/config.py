@@ -188,9 +188,9 @@ class Needs(Settings):
         1.0, gt=0, description="And when the middle half of their gaps is no wider than this x the median gap"
     )
     min_gaps: int = Field(20, ge=1, description="Fewer repurchases than this, and a product has no rhythm of its own")
-    due_from: float = Field(0.7, ge=0, le=1, description="A product is due again after this share of its rhythm")
+    due_from: float = Field(0.6, ge=0, le=1, description="A product is due again after this share of its rhythm")
     due_until: float = Field(1.5, ge=1, description="And no longer lifted after this share of it")
-    due_lift: float = Field(1.5, ge=1, le=10, description="The score of what is due is multiplied by this")
+    due_lift: float = Field(5.0, ge=1, le=10, description="The score of a product that is due is multiplied by this")
     follows_days: int = Field(90, ge=1, le=3650, description="How long what usually follows a finished need is lifted")
     follows_min_buyers: int = Field(30, ge=1, description="So many must have turned to it for it to count as following")
     follows_min_lift: float = Field(1.5, ge=1, description="And so many times as many after the need as before it")

@@ -13,8 +13,10 @@ log = logging.getLogger("recsys")
 
 HANDED_ON: dict[str, str] = {
     "interactions": """
-        SELECT customer_id, product_id, weight, is_bought
-        FROM core.fct_interactions ORDER BY customer_id, product_id
+        SELECT customer_id, product_id, weight, is_bought, is_due
+        FROM core.fct_interactions
+        LEFT JOIN intermediate.int_replenishments__timed USING (customer_id, product_id)
+        ORDER BY customer_id, product_id
     """,
     "products": """
         SELECT product_id, name, is_eligible, replenishable
@@ -23,6 +25,11 @@ HANDED_ON: dict[str, str] = {
     "customers": "SELECT customer_id, may_personalise FROM core.dim_customers WHERE NOT is_minor ORDER BY customer_id",
     "popularity": "SELECT product_id, rank FROM features.product_popularity ORDER BY rank",
     "product_topics": "SELECT product_id, topic FROM features.product_topics ORDER BY product_id, topic",
+    "due_products": """
+        SELECT customer_id, product_id, category AS topic, needs.due_lift AS factor, 'due' AS because
+        FROM intermediate.int_replenishments__timed, staging.stg_night__needs AS needs
+        WHERE is_due AND NOT is_lapsed ORDER BY customer_id, product_id
+    """,
     "topic_rules": """
         SELECT customer_id, topic, effect, factor, at_most, because
         FROM features.customer_topic_rules ORDER BY customer_id, topic, effect, because

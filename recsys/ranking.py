@@ -27,9 +27,10 @@ def eligible(products: pl.DataFrame) -> pl.Series:
 def not_again(interactions: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
     """Pairs (customer_id, product_id) that were bought and are not wanted again: one does not buy them twice.
 
-    A bought product that is not known to be replenishable counts as one of these.
+    A bought product that is not known to be replenishable counts as one of these, and so does one that is not due yet.
+    One of which nobody knows how soon it is used up may be named.
     """
-    is_wanted_again = pl.col("replenishable").fill_null(False)
+    is_wanted_again = pl.col("replenishable").fill_null(False) & pl.col("is_due").fill_null(True)
     return (
         interactions.filter(pl.col("is_bought").fill_null(False))
         .join(products.select("product_id", "replenishable"), on="product_id", how="left", maintain_order="left")

@@ -37,7 +37,9 @@ def run(night: Night) -> dict[str, int | str]:
     customers = people.get_column("customer_id")
     personal = people.filter(pl.col("may_personalise").fill_null(False)).get_column("customer_id")
     popularity = PopularList(_feature(night, "popularity"))
-    rules = TopicRules(_feature(night, "topic_rules"), _feature(night, "product_topics"))
+    rules = TopicRules(
+        _feature(night, "topic_rules"), _feature(night, "product_topics"), _feature(night, "due_products")
+    )
 
     model = AlsModel.fit(interactions.filter(pl.col("weight") > 0), settings)
     model.save(night.model)

@@ -1,6 +1,6 @@
 """What a customer's topics do to a list: leave products out, move them down or up, or allow only so many."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -16,6 +16,16 @@ WEIGHED_SCHEMA = pl.Schema(
 `limited`: of the product's topics some are limited for the customer.
 """
 
+NOTHING_DUE = pl.DataFrame(
+    schema={
+        "customer_id": pl.String,
+        "product_id": pl.String,
+        "topic": pl.String,
+        "factor": pl.Float64,
+        "because": pl.String,
+    }
+)
+
 
 @dataclass(frozen=True)
 class TopicRules:
@@ -25,10 +35,14 @@ class TopicRules:
     `demote` (factor below 1) and `lift` (factor of at least 1) multiply scores; `limit` allows at_most products of the
     topic in a list. A no beats a yes: what is demoted on one topic is not lifted on another. Of several factors the
     one furthest from 1 counts.
+
+    `due` (columns of NOTHING_DUE; each pair once) lifts single products: those that a customer usually buys again
+    about now. A lift of their topic by 1 brings them into the shortlist.
     """
 
     rules: pl.DataFrame
     products: pl.DataFrame
+    due: pl.DataFrame = field(default_factory=NOTHING_DUE.clone)
 
     def shortlist(
         self, recommender: Recommender, customers: pl.Series, candidates: pl.Series, excluded: pl.DataFrame, k: int
@@ -65,6 +79,8 @@ class TopicRules:
             .join(rules.lazy(), on=["customer_id", "topic"])
             .collect()
         )
+        due = lists.select(PAIR).join(self.due, on=PAIR).with_columns(effect=pl.lit("lift"))
+        touched = pl.concat([touched, due], how="diagonal")
         demoted = touched.filter(pl.col("effect") == "demote").group_by(PAIR).agg(demotion=pl.col("factor").min())
         lifted = (
             touched.filter(pl.col("effect") == "lift", pl.col("factor") > 1)

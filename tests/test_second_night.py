@@ -8,7 +8,7 @@ import report_night
 import toy
 from dbt_nights import TOY_LISTS, Built, build
 
-from expectations import check_in, permission, removals, subscription
+from expectations import check_in, permission, preferences, removals, subscription
 from expectations import evidence as evidence_of
 from recsys import export, ledger
 from recsys.audit import Check, Verdict
@@ -101,7 +101,9 @@ def test_whoever_may_be_written_to_and_was_not_asked_lately_is_asked_once(second
 def test_the_recount_agrees(second: Night) -> None:
     evidence, read = evidence_of.gather(second)
     assert evidence is not None, read
-    checks = [*check_in.check(evidence, permission.gather(second)), *subscription.check(second)]
+    permissions = permission.gather(second)
+    choices = preferences.gather(second, permissions)
+    checks = [*check_in.check(evidence, permissions, choices), *subscription.check(second)]
     checks += [check for channel in second.shop.channels for check in removals.check(evidence, channel)]
     assert len(checks) > 60
     assert [check for check in checks if not check.passed] == []

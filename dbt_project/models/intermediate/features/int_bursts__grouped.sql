@@ -1,6 +1,6 @@
-with purchases as (
+with visits as (
 
-    select distinct customer_id, category, day from {{ ref('int_purchases__dated') }} where category is not null
+    select * from {{ ref('int_visits__spaced') }}
 
 ),
 
@@ -10,33 +10,22 @@ needs as (
 
 ),
 
-paused as (
-
-    select
-        customer_id,
-        category,
-        day,
-        day - lag(day) over (partition by customer_id, category order by day) as pause
-    from purchases
-
-),
-
 numbered as (
 
     select
-        paused.customer_id,
-        paused.category,
-        paused.day,
-        case when paused.pause <= needs.burst_days then paused.pause else 0 end as pause,
-        count(*) filter (where paused.pause is null or paused.pause > needs.burst_days) over (
-            partition by paused.customer_id, paused.category order by paused.day
+        visits.customer_id,
+        visits.category,
+        visits.day,
+        case when visits.gap <= needs.burst_days then visits.gap else 0 end as pause,
+        count(*) filter (where visits.gap is null or visits.gap > needs.burst_days) over (
+            partition by visits.customer_id, visits.category order by visits.day
         ) as burst
-    from paused
+    from visits
     cross join needs
 
 ),
 
-final as (
+grouped as (
 
     select
         customer_id,
@@ -45,10 +34,18 @@ final as (
         count(*) as days,
         max(pause) as longest_pause,
         min(day) as first_on,
-        max(day) as last_on,
-        lead(min(day)) over (partition by customer_id, category order by burst) as next_on
+        max(day) as last_on
     from numbered
     group by customer_id, category, burst
+
+),
+
+final as (
+
+    select
+        *,
+        lead(first_on) over (partition by customer_id, category order by burst) as next_on
+    from grouped
 
 )
 

@@ -1,13 +1,8 @@
--- Interest in "renovation" or in "renovation > bathroom > taps" is interest in "renovation > bathroom".
-with preferences as (
+-- Interest in "renovation", in "bathroom" or in "renovation > bathroom > taps" is interest in "renovation > bathroom".
+-- Interest in a tag is none: "modern" says nothing about another bathroom.
+with choices as (
 
-    select * from {{ ref('stg_shop__preferences') }} where choice = 'interested'
-
-),
-
-ids as (
-
-    select * from {{ ref('int_ids__resolved') }}
+    select * from {{ ref('int_preferences__chosen') }} where choice = 'interested'
 
 ),
 
@@ -17,38 +12,44 @@ permissions as (
 
 ),
 
-categories as (
+paths as (
 
     select distinct
         category,
-        lower(category) || ' >' as path
+        string_split(path, ' > ') as names
     from {{ ref('int_products__classed') }}
     where category is not null
 
 ),
 
-stated as (
+levels as (
 
     select
-        ids.customer_id,
-        lower(regexp_replace(trim(preferences.topic), '\s*>\s*', ' > ', 'g')) || ' >' as path,
-        max(preferences.occurred_at) as stated_at
-    from preferences
-    inner join ids on preferences.customer_id = ids.id
-    inner join permissions on ids.customer_id = permissions.customer_id
-    group by all
+        category,
+        names,
+        unnest(range(1, len(names) + 1)) as level
+    from paths
+
+),
+
+topics as (
+
+    select category, array_to_string(names[1:level], ' > ') as topic from levels
+    union
+    select category, names[level] from levels
 
 ),
 
 final as (
 
     select
-        stated.customer_id,
-        categories.category,
-        max(stated.stated_at) as stated_at
-    from stated
-    inner join categories on starts_with(stated.path, categories.path) or starts_with(categories.path, stated.path)
-    group by stated.customer_id, categories.category
+        choices.customer_id,
+        topics.category,
+        max(choices.stated_at) as stated_at
+    from choices
+    inner join permissions on choices.customer_id = permissions.customer_id
+    inner join topics on choices.topic = topics.topic
+    group by choices.customer_id, topics.category
 
 )
 

@@ -1,7 +1,13 @@
 -- A need is a category down to category_levels: the whole bathroom, not the wash basin.
 with products as (
 
-    select * from {{ ref('dim_products') }} where not sensitive
+    select
+        product_id,
+        replenishable,
+        {{ normalised_topic('category') }} as path,
+        category as path_written
+    from {{ ref('dim_products') }}
+    where not sensitive
 
 ),
 
@@ -16,22 +22,26 @@ steps as (
     select
         products.product_id,
         products.replenishable,
+        products.path,
+        array_to_string(string_split(products.path, ' > ')[1:needs.category_levels], ' > ') as category,
         list_filter(
-            list_transform(string_split(products.category, '>'), lambda step : trim(step)),
+            list_transform(string_split(products.path_written, '>'), lambda step : trim(step)),
             lambda step : step <> ''
-        ) as path
+        )[1:needs.category_levels][-1] as step_written
     from products
+    cross join needs
 
 ),
 
 final as (
 
     select
-        steps.product_id,
-        nullif(array_to_string(steps.path[1:needs.category_levels], ' > '), '') as category,
-        steps.replenishable
+        product_id,
+        category,
+        min(step_written) over (partition by category) as category_name,
+        path,
+        replenishable
     from steps
-    cross join needs
 
 )
 

@@ -11,24 +11,40 @@ kept as (
 
 ),
 
-products as (
+days as (
 
-    select * from {{ ref('int_products__classed') }}
+    select distinct
+        order_lines.customer_id,
+        order_lines.product_id,
+        cast(order_lines.ordered_at as date) as day
+    from order_lines
+    inner join kept
+        on order_lines.customer_id = kept.customer_id and order_lines.product_id = kept.product_id
+
+),
+
+spaced as (
+
+    select
+        *,
+        day - lag(day) over (partition by customer_id, product_id order by day) as gap,
+        lead(day) over (partition by customer_id, product_id order by day) as next_on
+    from days
 
 ),
 
 final as (
 
-    select distinct
-        order_lines.customer_id,
-        order_lines.product_id,
+    select
+        spaced.customer_id,
+        spaced.product_id,
         products.category,
         products.replenishable,
-        cast(order_lines.ordered_at as date) as day
-    from order_lines
-    inner join kept
-        on order_lines.customer_id = kept.customer_id and order_lines.product_id = kept.product_id
-    inner join products on order_lines.product_id = products.product_id
+        spaced.day,
+        spaced.gap,
+        spaced.next_on
+    from spaced
+    inner join {{ ref('int_products__classed') }} as products on spaced.product_id = products.product_id
 
 )
 

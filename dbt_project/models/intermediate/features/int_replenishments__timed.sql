@@ -14,7 +14,7 @@ needs as (
 
 spaced as (
 
-    select * from {{ ref('int_repurchases__spaced') }} where replenishable
+    select * from {{ ref('int_purchases__dated') }} where replenishable
 
 ),
 

@@ -1,12 +1,6 @@
 -- The same columns as every other source of topic rules. Only what a person's own behaviour says, so only of people who
 -- may be personalised: the needs and the concentration know nobody else.
-with settings as (
-
-    select run_date from {{ ref('stg_night__settings') }}
-
-),
-
-needs as (
+with needs as (
 
     select * from {{ ref('stg_night__needs') }}
 
@@ -15,12 +9,6 @@ needs as (
 customer_needs as (
 
     select * from {{ ref('customer_needs') }}
-
-),
-
-successors as (
-
-    select category, next_category from {{ ref('category_successors') }}
 
 ),
 
@@ -44,38 +32,33 @@ finished as (
 
 ),
 
+-- A lift by 1 moves nothing: it makes the category's best part of the choice. What is due itself is lifted as a product.
 due as (
 
     select
-        customer_needs.customer_id,
-        customer_needs.category as topic,
+        customer_id,
+        category as topic,
         'lift' as effect,
-        needs.due_lift as factor,
+        1.0 as factor,
         cast(null as integer) as at_most,
         'due' as because
     from customer_needs
-    cross join needs
-    where customer_needs.state = 'due' and needs.due_lift > 1
+    where state = 'due'
 
 ),
 
 follows as (
 
-    select distinct
-        customer_needs.customer_id,
-        successors.next_category as topic,
+    select
+        followed.customer_id,
+        followed.next_category as topic,
         'lift' as effect,
         needs.follows_lift as factor,
         cast(null as integer) as at_most,
         'follows' as because
-    from customer_needs
-    inner join successors on customer_needs.category = successors.category
+    from {{ ref('int_needs__followed') }} as followed
     cross join needs
-    cross join settings
-    where
-        customer_needs.state = 'finished'
-        and customer_needs.finished_on + needs.follows_days >= settings.run_date
-        and needs.follows_lift > 1
+    where needs.follows_lift > 1
 
 ),
 

@@ -18,9 +18,15 @@ bursts as (
 
 ),
 
-spaced as (
+visits as (
 
-    select * from {{ ref('int_repurchases__spaced') }} where category is not null
+    select * from {{ ref('int_visits__spaced') }}
+
+),
+
+purchases as (
+
+    select * from {{ ref('int_purchases__dated') }} where category is not null
 
 ),
 
@@ -28,6 +34,7 @@ products as (
 
     select
         category,
+        min(category_name) as name,
         bool_or(replenishable) as has_replenishable
     from {{ ref('int_products__classed') }}
     where category is not null
@@ -35,18 +42,17 @@ products as (
 
 ),
 
-buyers as (
+firsts as (
 
     select
         bursts.category,
-        bursts.customer_id,
-        max(bursts.burst) as bursts,
-        bool_or(bursts.burst = 1 and bursts.last_on + needs.observe_days <= settings.run_date) as is_observed,
-        bool_or(bursts.burst = 1 and bursts.next_on <= bursts.last_on + needs.observe_days) as came_back
+        bursts.next_on is null as is_only,
+        bursts.last_on + needs.observe_days <= settings.run_date as is_observed,
+        coalesce(bursts.next_on <= bursts.last_on + needs.observe_days, false) as came_back
     from bursts
     cross join settings
     cross join needs
-    group by bursts.category, bursts.customer_id
+    where bursts.burst = 1
 
 ),
 
@@ -55,11 +61,11 @@ comebacks as (
     select
         category,
         count(*) as buyers,
-        count(*) filter (where bursts = 1) as buyers_once,
+        count(*) filter (where is_only) as buyers_once,
         count(*) filter (where is_observed) as buyers_observed,
-        count(*) filter (where is_observed and not coalesce(came_back, false))
+        count(*) filter (where is_observed and not came_back)
         / nullif(count(*) filter (where is_observed), 0) as share_never_again
-    from buyers
+    from firsts
     group by category
 
 ),
@@ -89,15 +95,6 @@ quiet as (
 
 ),
 
-visits as (
-
-    select
-        category,
-        day - lag(day) over (partition by customer_id, category order by day) as gap
-    from (select distinct customer_id, category, day from spaced) as days
-
-),
-
 visit_gaps as (
 
     select
@@ -109,29 +106,17 @@ visit_gaps as (
 
 ),
 
-same_product as (
-
-    select
-        spaced.category,
-        spaced.customer_id,
-        spaced.product_id,
-        min(spaced.day) + needs.observe_days <= settings.run_date as is_observed,
-        min(spaced.day) filter (where spaced.gap is not null) <= min(spaced.day) + needs.observe_days as came_back
-    from spaced
-    cross join settings
-    cross join needs
-    group by spaced.category, spaced.customer_id, spaced.product_id, needs.observe_days, settings.run_date
-
-),
-
 same_again as (
 
     select
-        category,
-        count(*) filter (where is_observed and came_back)
-        / nullif(count(*) filter (where is_observed), 0) as share_same_again
-    from same_product
-    group by category
+        purchases.category,
+        count(*) filter (where purchases.next_on <= purchases.day + needs.observe_days)
+        / count(*) as share_same_again
+    from purchases
+    cross join settings
+    cross join needs
+    where purchases.gap is null and purchases.day + needs.observe_days <= settings.run_date
+    group by purchases.category
 
 ),
 
@@ -142,7 +127,7 @@ same_gaps as (
         count(*) as repurchases,
         cast(median(gap) as double) as median_days_to_same,
         (quantile_cont(gap, 0.75) - quantile_cont(gap, 0.25)) / median(gap) as irregularity
-    from spaced
+    from purchases
     where gap is not null
     group by category
 
@@ -158,6 +143,7 @@ facts as (
         coalesce(same_gaps.repurchases, 0) as repurchases,
         same_gaps.median_days_to_same,
         same_gaps.irregularity,
+        products.name,
         products.has_replenishable
     from comebacks
     inner join products on comebacks.category = products.category
@@ -173,6 +159,7 @@ final as (
 
     select
         facts.category,
+        facts.name,
         case
             when facts.buyers_observed < needs.min_buyers then 'unknown'
             when

@@ -13,7 +13,11 @@ customers as (
 
 products as (
 
-    select product_id, top_category from {{ ref('dim_products') }} where top_category is not null and not sensitive
+    select
+        product_id,
+        {{ normalised_topic('top_category') }} as top_category
+    from {{ ref('dim_products') }}
+    where top_category is not null and not sensitive
 
 ),
 

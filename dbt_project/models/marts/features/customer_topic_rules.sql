@@ -2,6 +2,8 @@
 with final as (
 
     select * from {{ ref('int_topic_rules__chosen') }}
+    union all by name
+    select * from {{ ref('int_topic_rules__needed') }}
 
 )
 
