@@ -1,7 +1,7 @@
 """The independent re-count of the check-in files: whom they ask, whether that is allowed, and about what.
 
 Read from the finished bytes, raw/ and the ledger; no SQL is shared with the dbt project. Whether a need is over is the
-project's own finding and is not counted again here, nor are choices made under other ids than the customer's own.
+project's own finding and is not counted again here.
 """
 
 import math
@@ -13,8 +13,8 @@ from expectations.columns import check_in_file
 from expectations.evidence import Evidence
 from expectations.findings import critical, found_none
 from expectations.permission import ADDRESSES, Permissions, addressed, normalised_email, normalised_phone
+from expectations.preferences import Choices, levels_of, product_topics
 from expectations.recount import permitted
-from expectations.topics import normalised_topic, shown, topics_of
 from recsys.audit import Check
 from recsys.config import Channel
 from recsys.night import Night
@@ -24,14 +24,17 @@ CAMPAIGN = "check_in"
 MAY_BE_ASKED = ("exported", "too_few_items", "nothing_new")
 """Statuses of people who pass every rule about being written to; the last two lack a list only."""
 FROM_BEHAVIOUR = [Question.FINISHED.value, Question.NARROW.value]
-NOT_WANTED = ["not_interested", "less_like_this"]
+ROUNDING = timedelta(minutes=2)
+"""Strengths have six places; near the limit an interest may be asked about that much too early."""
 
 
-def check(evidence: Evidence, permissions: Permissions) -> list[Check]:
+def check(evidence: Evidence, permissions: Permissions, choices: Choices) -> list[Check]:
     """Every check on the check-in files of a night. Details are counts."""
     night = evidence.night
     asked = pl.concat(_asked(evidence, channel) for channel in night.shop.channels)
-    checks = [check for channel in night.shop.channels for check in _of_channel(evidence, permissions, channel)]
+    checks = [
+        check for channel in night.shop.channels for check in _of_channel(evidence, permissions, choices, channel)
+    ]
     people = asked.select("customer_id").unique()
     addresses = pl.concat(
         addressed(permissions, contact_channel).join(people, on="customer_id", how="semi")
@@ -68,12 +71,17 @@ def questions(evidence: Evidence, channel: Channel) -> pl.DataFrame:
             *(pl.col(f"{part}_{slot}").alias(part) for part in parts),
         )
         .filter(pl.any_horizontal(pl.col(parts).is_not_null()))
-        .with_columns(normalised_topic("topic"), shown("reason"))
+        .with_columns(shown("topic"), shown("reason"))
         for slot in range(1, evidence.night.shop.check_in.topics + 1)
     )
 
 
-def _of_channel(evidence: Evidence, permissions: Permissions, channel: Channel) -> list[Check]:
+def shown(column: str) -> pl.Expr:
+    """A text as a finished file shows it, but for the ' in front of what could be a formula."""
+    return pl.col(column).str.replace("^'", "").str.replace_all(r"[\p{Cc}\x{2028}\x{2029}]+", " ")
+
+
+def _of_channel(evidence: Evidence, permissions: Permissions, choices: Choices, channel: Channel) -> list[Check]:
     suite, night = f"recount/check_in_{channel.name}", evidence.night
     cells, asked = evidence.files[f"check_in_{channel.name}"].cells, questions(evidence, channel)
     statuses = evidence.tables["fct_decisions"].filter(pl.col("channel") == channel.name)
@@ -81,11 +89,12 @@ def _of_channel(evidence: Evidence, permissions: Permissions, channel: Channel) 
     decided = evidence.tables["fct_check_ins"].filter(pl.col("channel") == channel.name)
     columns = ["customer_id", "rank", "topic", "why", "reason"]
     promised = decided.select(
-        "customer_id", pl.col("rank").cast(pl.Int64), normalised_topic("topic"), "why", shown("reason")
+        "customer_id", pl.col("rank").cast(pl.Int64), shown("topic"), "why", shown("reason")
     ).sort("customer_id", "rank")
     behaved = asked.filter(pl.col("why").is_in(FROM_BEHAVIOUR)).select("customer_id")
     words = [question.value for question in Question]
-    sensitive = topics_of(pl.read_parquet(night.raw / "products.parquet").filter(pl.col("sensitive")))
+    sensitive = product_topics(night).filter("is_sensitive").select(shown("topic"))
+    unwanted = choices.about("not_interested", "less_like_this").with_columns(shown("topic"))
     facts = {
         "asked_are_let_through_by_every_rule": cells.select("customer_id").join(allowed, on="customer_id", how="anti"),
         "everybody_is_asked_something": cells.filter(pl.col("topic_1").is_null()),
@@ -97,8 +106,8 @@ def _of_channel(evidence: Evidence, permissions: Permissions, channel: Channel) 
         "reasons_are_known": asked.filter(~pl.col("why").is_in(words)),
         "behaviour_asks_only_where_allowed": behaved.join(permissions.personalised, on="customer_id", how="anti"),
         "no_sensitive_topic": asked.join(sensitive, on="topic", how="semi"),
-        "no_topic_they_do_not_want": asked.join(_not_wanted(night), on=["customer_id", "topic"], how="semi"),
-        "aged_was_said_and_is_old": _not_aged(night, asked),
+        "no_topic_they_do_not_want": asked.join(unwanted, on=["customer_id", "topic"], how="semi"),
+        "aged_was_said_and_is_old": _not_aged(night, asked, choices),
         "narrow_was_sent_too_much": _not_narrow(night, asked),
         "asked_tonight": cells.filter(pl.col("run_date").ne_missing(night.run_date.isoformat())),
     }
@@ -138,50 +147,31 @@ def _asked_lately(night: Night, permissions: Permissions) -> pl.DataFrame:
     return pl.concat([entries.select("customer_id"), there.select("customer_id")]).unique()
 
 
-def _choices(night: Night) -> pl.DataFrame:
-    """customer_id, topic, choice and occurred_at of choices made under the customer's own id; a no counts early."""
-    rows = pl.read_parquet(night.raw / "preferences.parquet").with_columns(normalised_topic("topic"))
-    heard = (pl.col("occurred_at") < night.end) | pl.col("choice").is_in(NOT_WANTED)
-    return rows.filter(heard, pl.col("choice").is_in([*NOT_WANTED, "interested"]), pl.col("topic").is_not_null())
-
-
-def _newest(night: Night) -> pl.DataFrame:
-    """The newest choices about each topic; several when they were made at one moment."""
-    is_newest = pl.col("occurred_at") == pl.col("occurred_at").max().over("customer_id", "topic")
-    return _choices(night).filter(is_newest)
-
-
-def _not_wanted(night: Night) -> pl.DataFrame:
-    return _newest(night).filter(pl.col("choice").is_in(NOT_WANTED)).select("customer_id", "topic").unique()
-
-
-def _not_aged(night: Night, asked: pl.DataFrame) -> pl.DataFrame:
-    """Rows of why aged about a topic in which nobody ever stated interest, or this customer did too lately."""
-    preferences, check_in = night.shop.preferences, night.shop.check_in
-    faded_after = timedelta(days=preferences.half_life_days * -math.log2(check_in.faded_below))
-    fresh_since = night.end - min(faded_after, timedelta(days=preferences.expire_days)) + timedelta(seconds=2)
-    said = _choices(night).filter(pl.col("choice") == "interested")
-    fresh = _newest(night).filter(pl.col("choice") == "interested", pl.col("occurred_at") > fresh_since)
-    aged = asked.filter(pl.col("why") == Question.AGED.value)
-    return pl.concat(
-        [
-            aged.join(said, on="topic", how="anti"),
-            aged.join(fresh, on=["customer_id", "topic"], how="semi"),
-        ]
+def _not_aged(night: Night, asked: pl.DataFrame, choices: Choices) -> pl.DataFrame:
+    """Rows of why aged whose newest choice is no interest, or one that is still fresh or has expired long ago."""
+    preferences, settings = night.shop.preferences, night.shop.check_in
+    faded_after = timedelta(days=preferences.half_life_days * -math.log2(settings.faded_below))
+    expire_after = timedelta(days=preferences.expire_days)
+    fresh_since = night.end - min(faded_after, expire_after) + ROUNDING
+    forgotten = night.end - expire_after - timedelta(days=settings.lately_days)
+    old = choices.chosen.filter(
+        pl.col("choice") == "interested", pl.col("stated_at") <= fresh_since, pl.col("stated_at") > forgotten
     )
+    aged = asked.filter(pl.col("why") == Question.AGED.value)
+    return aged.join(old.with_columns(shown("topic")), on=["customer_id", "topic"], how="anti")
 
 
 def _not_narrow(night: Night, asked: pl.DataFrame) -> pl.DataFrame:
     """Rows of why narrow about a category that is not most of what the ledger says was sent."""
-    tops = pl.read_parquet(night.raw / "products.parquet", columns=["product_id", "category", "sensitive"])
-    tops = tops.filter(~pl.col("sensitive").fill_null(value=False)).select(
-        "product_id", topic=pl.col("category").str.split(">").list.first()
+    products = pl.read_parquet(night.raw / "products.parquet", columns=["product_id", "category", "sensitive"])
+    tops = products.filter(~pl.col("sensitive").fill_null(value=False)).select(
+        "product_id", topic=levels_of("category").list.first()
     )
     sent = (
         pl.read_parquet(night.raw / "ledger" / "items" / "*.parquet")
         .select("run_date", "customer_id", "product_id")
         .unique()
-        .join(tops.with_columns(normalised_topic("topic")).drop_nulls(), on="product_id")
+        .join(tops.with_columns(shown("topic")).drop_nulls(), on="product_id")
         .group_by("customer_id", "topic")
         .len("items")
         .with_columns(share=pl.col("items") / pl.col("items").sum().over("customer_id"))

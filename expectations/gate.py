@@ -94,7 +94,7 @@ def _examined(evidence: Evidence) -> list[Check]:
         recounted = partial(recount.check, evidence, permissions, channel)
         checks += guarded(f"recount/{channel.name}", "ran", recounted)
         checks += guarded(f"recount/{channel.name}", "removals_ran", partial(removals.check, evidence, channel))
-    checks += guarded("recount/check_in", "ran", partial(check_in.check, evidence, permissions))
+    checks += guarded("recount/check_in", "ran", partial(check_in.check, evidence, permissions, choices))
     checks += guarded("recount/messages", "ran", partial(_messages, evidence, permissions))
     checks += guarded("volume", "ran", partial(volume.check, evidence))
     checks += guarded("shape", "ran", partial(shape.check, evidence, known))

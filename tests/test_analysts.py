@@ -79,6 +79,8 @@ def test_one_night_brings_its_marts_and_its_rows_of_history(nights):
     assert rows(night.analysts, "SELECT DISTINCT customer_id FROM contact_history ORDER BY 1") == [("ann",), ("ben",)]
     assert rows(night.analysts, "SELECT channel, file, rows FROM deliveries") == [
         ("catalogue", "catalogue_20260331.csv", 1),
+        ("check_in_crm_file", "check_in_crm_file_20260331.csv", 2),
+        ("check_in_email_file", "check_in_email_file_20260331.csv", 2),
         ("crm_file", "crm_file_20260331.csv", 2),
         ("email_file", "email_file_20260331.csv", 2),
     ]
@@ -132,7 +134,9 @@ def test_the_history_is_the_same_in_whatever_order_and_however_often_nights_are_
         "nights": 1,
         "recommendations": 15,
         "decisions": 12,
-        "deliveries": 3,
+        "deliveries": 5,
+        "removals": 3,
+        "check_ins": 3,
         "quarantine": 1,
     }.items():
         assert rows(night.analysts, f"SELECT run_date, count(*) FROM {table} GROUP BY 1 ORDER BY 1") == [

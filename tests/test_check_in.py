@@ -7,11 +7,10 @@ import polars as pl
 import pytest
 from channel_contract import ChannelContract, write_decisions
 
-from expectations import check_in, permission
+from expectations import check_in, permission, preferences
 from expectations import evidence as evidence_of
 from expectations.columns import check_in_file
 from expectations.evidence import file_of
-from expectations.topics import topics_of
 from recsys import ledger
 from recsys.channels.base import Channel
 from recsys.channels.check_in import CheckInFile
@@ -105,13 +104,6 @@ def test_topics_that_fit_nobody_stop_the_file(tmp_path: Path, topics: list[dict[
         CheckInFile("email_file", ("email",), topics=2).render(folder, tmp_path / "files", RUN_DATE)
 
 
-def test_topics_of_products_are_all_levels_by_path_and_name_and_all_tags() -> None:
-    products = pl.DataFrame({"category": ["Home > Bath>Taps", None, " home "], "tags": [["New "], ["sale"], None]})
-    assert sorted(topics_of(products)["topic"]) == [
-        *("bath", "home", "home > bath", "home > bath > taps", "new", "sale", "taps")
-    ]
-
-
 OLD, FRESH = datetime(2025, 11, 1), datetime(2026, 3, 1)
 
 
@@ -130,7 +122,9 @@ def night(tmp_path: Path) -> Night:
 
 def raw(night: Night, **rows: list[dict[str, object]]) -> None:
     """The toy shop's raw tables, with preferences and what Ben was sent; tables given here replace them."""
-    toy.write_raw(night, **{"preferences": [said("ann", " Tea"), said("cat", "tea")]} | rows)
+    toy.write_raw(
+        night, **{"preferences": [said("ann", " Tea"), *(said(who, "tea") for who in ("cat", "dan", "eve"))]} | rows
+    )
     sent = pl.DataFrame(
         [(date(2026, 3, day), "crm_file", "ben", 1, "hammer") for day in range(1, 20)],
         schema=dict.fromkeys(ledger.ITEMS.schema, pl.String) | {"run_date": pl.Date, "rank": pl.Int32},
@@ -172,7 +166,8 @@ def change(night: Night, to: Change, channel: str = "email_file") -> None:
 def failed(night: Night) -> set[str]:
     evidence, read = evidence_of.gather(night)
     assert evidence is not None, read
-    checks = check_in.check(evidence, permission.gather(night))
+    permissions = permission.gather(night)
+    checks = check_in.check(evidence, permissions, preferences.gather(night, permissions))
     assert {check.severity for check in checks} == {"critical"}
     told = " ".join(check.detail for check in checks)
     assert not any(f" {name}" in told for name in toy.frame("customers")["customer_id"])
@@ -255,10 +250,12 @@ def test_a_topic_they_do_not_want_is_found(night: Night, choice: str) -> None:
     assert failed(night) == {"no_topic_they_do_not_want"}
 
 
-def test_an_interest_that_nobody_stated_or_that_is_fresh_is_found(night: Night) -> None:
+def test_an_interest_that_was_not_stated_or_is_fresh_or_forgotten_is_found(night: Night) -> None:
     raw(night, preferences=[said("ann", "garden")])
     assert failed(night) == {"aged_was_said_and_is_old"}
     raw(night, preferences=[said("ann", "tea"), said("ann", "tea", at=FRESH)])
+    assert failed(night) == {"aged_was_said_and_is_old"}
+    raw(night, preferences=[said("ann", "tea", at=datetime(2024, 12, 1))])
     assert failed(night) == {"aged_was_said_and_is_old"}
 
 

@@ -33,16 +33,16 @@ def test_interactions_are_weighted_by_kind_and_age(toy_night: Built) -> None:
     handed_on = pl.read_parquet(toy_night.night.features / "interactions.parquet")
     assert handed_on.columns == ["customer_id", "product_id", "weight", "is_bought", "is_due"]
     assert handed_on.rows() == [
-        ("ann", "black", pytest.approx(aged(1.0, "2026-03-01T10:00:00"), abs=1e-9), True),
-        ("ann", "green", pytest.approx(aged(1.0, "2026-03-01T10:00:00"), abs=1e-9), True),
-        ("ben", "black", pytest.approx(aged(1.0, "2026-03-10T10:00:00"), abs=1e-9), True),
-        ("ben", "green", pytest.approx(aged(1.0, "2026-03-10T10:00:00"), abs=1e-9), True),
-        ("ben", "mint", pytest.approx(aged(1.0, "2026-03-10T10:00:00"), abs=1e-9), True),
-        ("cat", "black", pytest.approx(aged(0.1, "2026-03-05T10:00:00"), abs=1e-9), False),
-        ("cat", "green", pytest.approx(aged(1.0, "2026-03-11T10:00:00"), abs=1e-9), True),
-        ("dan", "hammer", pytest.approx(aged(1.0, "2026-03-12T10:00:00"), abs=1e-9), True),
-        ("dan", "saw", pytest.approx(aged(1.0, "2026-03-12T10:00:00"), abs=1e-9), True),
-        ("eve", "hammer", pytest.approx(aged(1.0, "2026-03-13T10:00:00"), abs=1e-9), True),
+        ("ann", "black", pytest.approx(aged(1.0, "2026-03-01T10:00:00"), abs=1e-9), True, None),
+        ("ann", "green", pytest.approx(aged(1.0, "2026-03-01T10:00:00"), abs=1e-9), True, None),
+        ("ben", "black", pytest.approx(aged(1.0, "2026-03-10T10:00:00"), abs=1e-9), True, None),
+        ("ben", "green", pytest.approx(aged(1.0, "2026-03-10T10:00:00"), abs=1e-9), True, None),
+        ("ben", "mint", pytest.approx(aged(1.0, "2026-03-10T10:00:00"), abs=1e-9), True, None),
+        ("cat", "black", pytest.approx(aged(0.1, "2026-03-05T10:00:00"), abs=1e-9), False, None),
+        ("cat", "green", pytest.approx(aged(1.0, "2026-03-11T10:00:00"), abs=1e-9), True, None),
+        ("dan", "hammer", pytest.approx(aged(1.0, "2026-03-12T10:00:00"), abs=1e-9), True, None),
+        ("dan", "saw", pytest.approx(aged(1.0, "2026-03-12T10:00:00"), abs=1e-9), True, None),
+        ("eve", "hammer", pytest.approx(aged(1.0, "2026-03-13T10:00:00"), abs=1e-9), True, None),
     ]
 
 

@@ -202,7 +202,7 @@ def test_a_red_gate_names_the_failed_checks_first(tmp_path):
     checks = text[text.index("What was checked") :]
     assert checks.index("nobody is mailed") < checks.index("volume is near") < checks.index("ranks have no gaps")
     assert "would be in the file; not exported" in text
-    assert text.count("There is no file of this night under its final name.") == 3
+    assert text.count("There is no file of this night under its final name.") == 5
 
 
 def test_a_failed_stage_is_shown_with_its_error_and_what_is_missing(tmp_path):
@@ -359,17 +359,35 @@ def test_every_absent_optional_table_has_words():
     assert set(ABSENT_WORDS) == {name for name, contract in CONTRACTS.items() if not contract.required}
 
 
+def test_the_page_says_who_left_and_whom_to_ask(green):
+    text = read(green)
+    part = text[text.index("Who left, and whom to ask") : text.index("The files, and how to import them")]
+    assert "at most once in 90 days over all channels" in part
+    assert "No consent 1 Not a customer any more 1" in part
+    assert "Does it still interest you?They said so themselves" in part
+    assert part.count("People are counted under their most important topic.") == 2
+
+
 def test_every_status_source_and_kind_of_file_has_words():
     from typing import get_args
 
     from recsys.config import Channel
-    from recsys.report.words import CONTACT_WORDS, IMPORT_WORDS, SOURCE_WORDS, STATUS_WORDS
-    from recsys.vocabulary import ContactChannel, Source, Status
+    from recsys.report.words import (
+        CONTACT_WORDS,
+        DEPARTURE_WORDS,
+        IMPORT_WORDS,
+        QUESTION_WORDS,
+        SOURCE_WORDS,
+        STATUS_WORDS,
+    )
+    from recsys.vocabulary import ContactChannel, Departure, Question, Source, Status
 
     assert set(STATUS_WORDS) == set(Status)
     assert set(SOURCE_WORDS) == set(Source)
     assert set(CONTACT_WORDS) == set(ContactChannel)
     assert set(IMPORT_WORDS) == {*get_args(Channel.model_fields["kind"].annotation), "check_in", "catalogue"}
+    assert set(QUESTION_WORDS) == set(Question)
+    assert set(DEPARTURE_WORDS) == set(Departure)
 
 
 def test_green_needs_every_stage_every_file_and_the_verdict(green):

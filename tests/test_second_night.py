@@ -8,13 +8,14 @@ import report_night
 import toy
 from dbt_nights import TOY_LISTS, Built, build
 
-from expectations import check_in, permission, removals, subscription
+from expectations import check_in, permission, preferences, removals, subscription
 from expectations import evidence as evidence_of
 from recsys import export, ledger
 from recsys.audit import Check, Verdict
 from recsys.channels import render
 from recsys.files import sha256_of
 from recsys.night import Night
+from recsys.why.story import tell
 
 GREEN = Check(suite="toy", check="good", severity="critical", passed=True)
 
@@ -100,10 +101,22 @@ def test_whoever_may_be_written_to_and_was_not_asked_lately_is_asked_once(second
 def test_the_recount_agrees(second: Night) -> None:
     evidence, read = evidence_of.gather(second)
     assert evidence is not None, read
-    checks = [*check_in.check(evidence, permission.gather(second)), *subscription.check(second)]
+    permissions = permission.gather(second)
+    choices = preferences.gather(second, permissions)
+    checks = [*check_in.check(evidence, permissions, choices), *subscription.check(second)]
     checks += [check for channel in second.shop.channels for check in removals.check(evidence, channel)]
     assert len(checks) > 60
     assert [check for check in checks if not check.passed] == []
+
+
+def test_the_story_of_a_customer_tells_both(second: Night) -> None:
+    ben, ann = tell(second, "ben", "email_file"), tell(second, "ann", "email_file")
+    left = "Left the audience: the file of 2026-03-31 named them, tonight's remove file does: "
+    assert f"  {left}no consent." in ben.lines
+    assert f"  {left}address has changed." in ann.lines
+    asked = "Asked tonight about tea: You told us in October 2025 that you are interested in tea. Is that still so?"
+    assert f"  {asked}" in ann.lines
+    assert not any("example" in line for line in (*ann.lines, *ben.lines))
 
 
 def test_the_ledger_remembers_who_was_asked(second: Night) -> None:

@@ -83,11 +83,12 @@ class Audience:
 
 @contextmanager
 def opened(night: Night) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with `VIEWS` over the night's decisions, and its warehouse attached."""
+    """A connection with `VIEWS` over those of the night's decisions that are there, and its warehouse attached."""
     with connect(folders=[night.folder]) as con:
         for view, table in VIEWS.items():
-            path = literal(str(night.decisions / f"{table}.parquet"))
-            con.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({path})")
+            path = night.decisions / f"{table}.parquet"
+            if path.is_file():
+                con.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({literal(str(path))})")
         con.execute(f"ATTACH {literal(str(night.warehouse))} AS warehouse (READ_ONLY)")
         yield con
 

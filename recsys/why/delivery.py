@@ -57,7 +57,7 @@ def tell_delivery(
     decision = decisions[0]
     status = decision["status"]
     words = STATUS_WORDS.get(status, (status, ""))[0]
-    lines = [f"Decided: {words.lower()}. {decision['reason']}."]
+    lines = [f"Decided: {words.lower()}. {decision['reason']}.", *_beside(con, night, customer, channel)]
     if channel.name not in facts.published:
         folder = night.audience(channel.name)
         if (folder / SUCCESS).exists():
@@ -65,7 +65,6 @@ def tell_delivery(
             return [*lines, "File: one has left, but what lies under its name has changed since. It is not read here."]
         return [*lines, "File: none has left, so nobody got anything over this channel; the cause is at the top."]
     wanted = _wanted(con, night, customer, decision["items"]) if status == Status.EXPORTED else None
-    lines += _beside(con, night, customer, channel)
     file = facts.published[channel.name].manifest.audience_file
     if file is not None:
         path = night.audience(channel.name) / file.file

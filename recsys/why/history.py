@@ -9,6 +9,7 @@ from recsys.night import Night
 from recsys.report.examples import deeds
 from recsys.report.page import count, said
 from recsys.report.words import SOURCE_WORDS
+from recsys.why.needs import tell_needs
 
 STRONGEST = 5
 
@@ -41,11 +42,15 @@ _STRONGEST = """
 
 _RULES = """
     WITH bought AS (
-        SELECT product_id FROM read_parquet($interactions) WHERE customer_id = $customer AND is_bought
+        SELECT product_id, is_due FROM read_parquet($interactions) WHERE customer_id = $customer AND is_bought
     )
     SELECT count(*) AS products, count(*) FILTER (is_eligible) AS eligible,
         count(*) FILTER (
-            is_eligible AND replenishable IS DISTINCT FROM true AND product_id IN (SELECT product_id FROM bought)
+            is_eligible AND product_id IN (SELECT product_id FROM bought)
+            AND (
+                replenishable IS DISTINCT FROM true
+                OR product_id IN (SELECT product_id FROM bought WHERE is_due IS FALSE)
+            )
         ) AS not_again
     FROM read_parquet($products)
 """
@@ -90,7 +95,8 @@ def tell_rules(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> l
     others = f" The others: {', '.join(left_out)}." if left_out else ""
     return [
         f"{rules['eligible']:,} of {count(rules['products'], 'product')} may be recommended.{others}",
-        f"Left out for this customer, bought already and not used up: {count(rules['not_again'], 'product')}.",
+        f"Left out for this customer, bought already and not wanted again: {count(rules['not_again'], 'product')}.",
+        *tell_needs(con, customer),
     ]
 
 

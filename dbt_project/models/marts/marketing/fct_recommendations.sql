@@ -16,6 +16,12 @@ popularity as (
 
 ),
 
+replenishments as (
+
+    select customer_id, product_id from {{ ref('int_replenishments__timed') }} where is_due and not is_lapsed
+
+),
+
 followed as (
 
     select * from {{ ref('int_needs__followed') }}
@@ -33,7 +39,7 @@ final as (
         case
             when recommendations.because = 'interested'
                 then 'Because you said you are interested in ' || string_split(recommendations.topic, ' > ')[-1]
-            when recommendations.because = 'due' then 'You usually buy this again about now'
+            when replenishments.product_id is not null then 'You usually buy this again about now'
             when recommendations.because = 'follows' then 'Often chosen after ' || followed.name
             when recommendations.source = 'individual' then 'Chosen from your own purchases and visits'
             when recommendations.source = 'popular' and coalesce(popularity.buyers, 0) = 0 then 'From our range'
@@ -46,6 +52,10 @@ final as (
     from recommendations
     cross join settings
     left join popularity on recommendations.product_id = popularity.product_id
+    left join replenishments
+        on
+            recommendations.customer_id = replenishments.customer_id
+            and recommendations.product_id = replenishments.product_id
     left join followed
         on
             recommendations.customer_id = followed.customer_id
