@@ -140,6 +140,8 @@ def _over_a_cap(cells: pl.DataFrame, evidence: Evidence, past: Past, channel: Ch
     over = []
     for cap in caps:
         windows = _windows(cells, night, cap)
+        if windows.is_empty():
+            continue
         counted = pl.col("contact_channel") == cap.contact_channel.value if cap.contact_channel else pl.lit(value=True)
         messages = pl.concat([past.messages, tonight], how="diagonal").filter(
             counted,
