@@ -2,7 +2,10 @@
 
 from recsys.config import Channel, Shop
 
-RECOMMENDATIONS = ("run_date", "customer_id", "rank", "product_id", "source", "score", "model_version")
+RECOMMENDATIONS = (
+    *("run_date", "customer_id", "rank", "product_id", "source", "score", "model_version"),
+    *("because", "topic"),
+)
 CATALOGUE = ("product_id", "name", "category", "brand", "price", "currency", "url", "image_url")
 TABLES: dict[str, tuple[str, ...]] = {
     "fct_recommendations": (
@@ -16,7 +19,10 @@ TABLES: dict[str, tuple[str, ...]] = {
         "score",
     ),
     "fct_decisions": ("run_date", "customer_id", "channel", "contact_channel", "status", "reason", "items"),
-    "sync_email_file__recipients": ("channel", "customer_id", "email", "first_name", "language", "country"),
+    "sync_email_file__recipients": (
+        *("channel", "customer_id", "email", "first_name", "language", "country"),
+        "choices_applied",
+    ),
     "sync_email_file__items": (
         "channel",
         "customer_id",
@@ -29,21 +35,21 @@ TABLES: dict[str, tuple[str, ...]] = {
         "price",
         "currency",
     ),
-    "sync_crm_file__recipients": ("channel", "customer_id", "language", "country"),
+    "sync_crm_file__recipients": ("channel", "customer_id", "language", "country", "choices_applied"),
     "sync_crm_file__items": ("channel", "customer_id", "rank", "product_id", "product_name", "reason"),
     "sync_catalogue__products": CATALOGUE,
 }
 """The tables below decisions/."""
 
 FILE_HEAD = {
-    "email_file": ("customer_id", "email", "first_name", "language", "country", "run_date"),
-    "crm_file": ("customer_id", "language", "country", "run_date"),
+    "email_file": ("customer_id", "email", "first_name", "language", "country", "choices_applied", "run_date"),
+    "crm_file": ("customer_id", "language", "country", "choices_applied", "run_date"),
 }
 FILE_SLOT = {
     "email_file": ("id", "name", "reason", "url", "image_url", "price", "currency"),
     "crm_file": ("id", "name", "reason"),
 }
-FREE_TEXT = frozenset({"first_name", "name", "reason", "category", "brand"})
+FREE_TEXT = frozenset({"first_name", "choices_applied", "name", "reason", "category", "brand"})
 """Cells that people outside the company can have written into, by column or by part of a slot."""
 
 

@@ -12,7 +12,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from expectations import companions, facts, needs, permission, recount, shape, volume
+from expectations import companions, facts, needs, permission, preferences, recount, shape, volume
 from expectations import evidence as evidence_of
 from expectations.batches import batches
 from expectations.evidence import Evidence
@@ -71,7 +71,11 @@ def _examined(evidence: Evidence) -> list[Check]:
     checks += guarded("companions", "files_ran", partial(companions.files, evidence))
     checks += guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
     checks += guarded("recount/needs", "ran", partial(needs.check, evidence, permissions))
+    choices = preferences.gather(night, permissions)
+    checks += guarded("recount/lists", "choices_ran", partial(preferences.lists, evidence, choices, permissions))
     for channel in night.shop.channels:
+        followed = partial(preferences.file, evidence, choices, channel)
+        checks += guarded(f"recount/{channel.name}", "choices_ran", followed)
         recounted = partial(recount.check, evidence, permissions, channel)
         checks += guarded(f"recount/{channel.name}", "ran", recounted)
     checks += guarded("volume", "ran", partial(volume.check, evidence))

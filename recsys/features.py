@@ -1,5 +1,6 @@
 """The features stage: dbt turns raw tables into facts about customers and products; the model is handed its inputs."""
 
+import logging
 import shutil
 
 from recsys import dbt
@@ -7,6 +8,8 @@ from recsys.contracts import CONTRACTS
 from recsys.database import connect, copy_to_parquet, small_frame
 from recsys.errors import StageInputMissing
 from recsys.night import Night
+
+log = logging.getLogger("recsys")
 
 HANDED_ON: dict[str, str] = {
     "interactions": """
@@ -51,9 +54,9 @@ _COUNTS = """
 def run(night: Night) -> dict[str, int | str]:
     """Build the night's database anew, models tagged `features`, and write `features/*.parquet`.
 
-    What an earlier attempt left is removed first. Returns counts of customers, products, interactions and of ids
-    resolved to a customer. Raises StageInputMissing when
-    ingest has not run, FeaturesFailed when a model or a test fails.
+    What an earlier attempt left is removed first. Returns counts of customers, products, interactions, of ids
+    resolved to a customer, and of choices about topics; warns of those that no eligible product is of. Raises
+    StageInputMissing when ingest has not run, FeaturesFailed when a model or a test fails.
     """
     needed = [night.raw / f"{name}.parquet" for name in (*CONTRACTS, "settings", "channels", "needs")]
     missing = [path.name for path in needed if not path.is_file()]
@@ -67,4 +70,10 @@ def run(night: Night) -> dict[str, int | str]:
         for name, query in HANDED_ON.items():
             copy_to_parquet(con, query, night.features / f"{name}.parquet")
         counts = small_frame(con, _COUNTS).row(0, named=True)
+    if counts["choices_without_product"]:
+        log.warning(
+            "features: %s of %s choices are about topics that no eligible product has",
+            f"{counts['choices_without_product']:,}",
+            f"{counts['choices']:,}",
+        )
     return {name: int(count) for name, count in counts.items()}

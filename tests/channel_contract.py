@@ -26,13 +26,15 @@ RUN_DATE = date(2026, 3, 31)
 
 SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     "sync_email_file__recipients": dict.fromkeys(
-        ("channel", "customer_id", "email", "first_name", "language", "country"), pl.String()
+        ("channel", "customer_id", "email", "first_name", "language", "country", "choices_applied"), pl.String()
     ),
     "sync_email_file__items": dict.fromkeys(("channel", "customer_id"), pl.String())
     | {"rank": pl.Int32()}
     | dict.fromkeys(("product_id", "product_name", "reason", "url", "image_url"), pl.String())
     | {"price": pl.Decimal(18, 4), "currency": pl.String()},
-    "sync_crm_file__recipients": dict.fromkeys(("channel", "customer_id", "language", "country"), pl.String()),
+    "sync_crm_file__recipients": dict.fromkeys(
+        ("channel", "customer_id", "language", "country", "choices_applied"), pl.String()
+    ),
     "sync_crm_file__items": dict.fromkeys(("channel", "customer_id"), pl.String())
     | {"rank": pl.Int32()}
     | dict.fromkeys(("product_id", "product_name", "reason"), pl.String()),
@@ -310,7 +312,7 @@ def toy_decisions(folder: Path) -> Path:
     recipients = [
         recipient("ann"),
         recipient("ben", first_name=None, country=None),
-        recipient("cleo", first_name='Cl"éo'),
+        recipient("cleo", first_name='Cl"éo', choices_applied="not interested: garden > plants; interested: tea"),
     ]
     items = [
         item("ann", 1, "green"),

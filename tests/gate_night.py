@@ -40,7 +40,7 @@ Change = Callable[[pl.DataFrame], pl.DataFrame]
 def recommendations() -> pl.DataFrame:
     """Four rows per customer; scores fall with the rank."""
     rows = [
-        (toy.RUN_DATE, customer, rank, entry.split()[1], entry.split()[0], 1 / rank, MODEL)
+        (toy.RUN_DATE, customer, rank, entry.split()[1], entry.split()[0], 1 / rank, MODEL, None, None)
         for customer, entries in LISTS.items()
         for rank, entry in enumerate(entries, start=1)
     ]
@@ -52,6 +52,8 @@ def recommendations() -> pl.DataFrame:
         "source": pl.String,
         "score": pl.Float64,
         "model_version": pl.String,
+        "because": pl.String,
+        "topic": pl.String,
     }
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -63,6 +65,7 @@ def tables(night: Night) -> dict[str, pl.DataFrame]:
         "product_id", "name", "category", "brand", "price", "currency", "url", "image_url"
     )
     people = toy.frame("customers").filter(pl.col("customer_id").is_in(EXPORTED))
+    people = people.with_columns(choices_applied=pl.lit(None, pl.String))
     decisions = pl.DataFrame(
         [
             (

@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from recsys.config import Recommend
 from recsys.errors import ModelError
 from recsys.models.recommender import LIST_SCHEMA, Model, Recommender
+from recsys.models.topics import Topics
 
 NOTHING_EXCLUDED = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
 
@@ -27,6 +28,12 @@ def even_odd(customers: int = 20, products: int = 10) -> tuple[pl.DataFrame, pl.
         weight=pl.lit(1.0),
     )
     return named.filter(~pl.col("is_hidden")).drop("is_hidden"), named.filter("is_hidden").drop("is_hidden")
+
+
+def of_topics(products: pl.Series) -> pl.DataFrame:
+    """Every second product is of one topic, every third of another."""
+    halves = products.gather_every(2).to_frame("product_id").with_columns(topic=pl.lit("halves"))
+    return halves.vstack(products.gather_every(3).to_frame("product_id").with_columns(topic=pl.lit("thirds")))
 
 
 class RecommenderContract:
@@ -97,6 +104,34 @@ class RecommenderContract:
             customers.shuffle(seed=2), products.shuffle(seed=3), interactions.reverse(), 3
         )
         assert_frame_equal(plain, shuffled, check_exact=True)
+
+    def test_an_excluded_topic_is_like_excluding_each_of_its_products(self, interactions, customers, products):
+        recommender, topics = self.made_from(interactions), of_topics(products)
+        barred = pl.DataFrame({"customer_id": customers[:5], "topic": ["thirds", "halves", "thirds", "none", "halves"]})
+        pairs = barred.join(topics, on="topic").select("customer_id", "product_id")
+        by_topic = recommender.recommend(customers, products, interactions, 4, Topics(topics, barred))
+        one_by_one = pl.concat([interactions.select("customer_id", "product_id"), pairs])
+        by_pair = recommender.recommend(customers, products, one_by_one, 4)
+        assert by_topic.height
+        assert_frame_equal(by_topic, by_pair, check_exact=False, abs_tol=1e-6)
+
+    def test_the_best_of_a_topic_are_the_best_when_there_is_nothing_else(self, interactions, customers, products):
+        recommender, topics = self.made_from(interactions), of_topics(products)
+        asks = pl.DataFrame({"customer_id": customers[:6], "topic": ["thirds", "halves"] * 3})
+        asks = asks.vstack(
+            pl.DataFrame({"customer_id": ["c000", "nobody", "c001"], "topic": ["halves", "thirds", "none"]})
+        )
+        barred = pl.DataFrame({"customer_id": ["c002"], "topic": ["halves"]})
+        found = recommender.recommend(customers, products, NOTHING_EXCLUDED, 2, Topics(topics, barred, asks))
+        parts = []
+        for (topic,), asked in asks.group_by("topic", maintain_order=True):
+            of_topic = topics.filter(pl.col("topic") == topic)["product_id"]
+            theirs = customers.filter(customers.is_in(asked["customer_id"].implode()))
+            parts.append(recommender.recommend(theirs, of_topic, NOTHING_EXCLUDED, 2, Topics(topics, barred)))
+        wanted = pl.concat(parts).unique(["customer_id", "product_id"])
+        wanted = wanted.sort("customer_id", "score", "product_id", descending=[False, True, False])
+        assert found.height
+        assert_frame_equal(found, wanted, check_exact=False, abs_tol=1e-6)
 
     @pytest.mark.parametrize("nobody", [True, False])
     def test_nobody_asked_or_nothing_allowed_gives_an_empty_list(self, interactions, customers, products, nobody):

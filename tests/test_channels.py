@@ -29,7 +29,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 class TestEmailFile(ChannelContract):
-    free_text = ("first_name", "rec_1_name", "rec_1_reason", "rec_2_name", "rec_2_reason")
+    free_text = ("choices_applied", "first_name", "rec_1_name", "rec_1_reason", "rec_2_name", "rec_2_reason")
 
     def channel(self) -> Channel:
         return EmailFile("email_file", slots=2)
@@ -38,7 +38,7 @@ class TestEmailFile(ChannelContract):
         return write_decisions(
             folder,
             sync_email_file__recipients=[
-                recipient(who, email="x@example.com", first_name=t) for who, t in texts.items()
+                recipient(who, email="x@example.com", first_name=t, choices_applied=t) for who, t in texts.items()
             ],
             sync_email_file__items=[
                 item(who, rank, "p", product_name=text, reason=text) for who, text in texts.items() for rank in (1, 2)
@@ -58,13 +58,13 @@ class TestEmailFile(ChannelContract):
 
 
 class TestCrmFile(ChannelContract):
-    free_text = ("rec_1_name", "rec_1_reason", "rec_2_name", "rec_2_reason")
+    free_text = ("choices_applied", "rec_1_name", "rec_1_reason", "rec_2_name", "rec_2_reason")
 
     def channel(self) -> Channel:
         return CrmFile("crm_file", slots=2)
 
     def put(self, folder: Path, texts: dict[str, str | None]) -> Path:
-        recipients = [recipient(who) for who in texts]
+        recipients = [recipient(who, choices_applied=text) for who, text in texts.items()]
         items = [item(who, rank, "p", product_name=t, reason=t) for who, t in texts.items() for rank in (1, 2)]
         return write_decisions(
             folder,

@@ -122,10 +122,13 @@ def test_a_short_list_says_how_short(hard_night: Built) -> None:
 
 def test_the_email_file_has_what_it_needs_and_no_more(toy_night: Built) -> None:
     recipients = handed_on(toy_night, "sync_email_file__recipients")
-    assert recipients.columns == ["channel", "customer_id", "email", "first_name", "language", "country"]
+    assert recipients.columns == [
+        *("channel", "customer_id", "email", "first_name", "language", "country"),
+        "choices_applied",
+    ]
     assert recipients.rows() == [
-        ("email_file", "ann", "ann@example.com", "Ann", "en", "DE"),
-        ("email_file", "ben", "ben@example.com", "Ben", "en", "DE"),
+        ("email_file", "ann", "ann@example.com", "Ann", "en", "DE", None),
+        ("email_file", "ben", "ben@example.com", "Ben", "en", "DE", None),
     ]
     items = handed_on(toy_night, "sync_email_file__items")
     assert items.columns == [
@@ -142,7 +145,7 @@ def test_the_email_file_has_what_it_needs_and_no_more(toy_night: Built) -> None:
 
 def test_the_crm_file_carries_no_address(toy_night: Built) -> None:
     recipients = handed_on(toy_night, "sync_crm_file__recipients")
-    assert recipients.columns == ["channel", "customer_id", "language", "country"]
+    assert recipients.columns == ["channel", "customer_id", "language", "country", "choices_applied"]
     assert recipients.get_column("customer_id").to_list() == ["ann", "ben"]
     items = handed_on(toy_night, "sync_crm_file__items")
     assert items.columns == ["channel", "customer_id", "rank", "product_id", "product_name", "reason"]

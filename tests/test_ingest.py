@@ -51,7 +51,8 @@ def raw(night: Night, table: str = "order_lines") -> pl.DataFrame:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
 
 
 def changed(shop: Shop, **tables: dict) -> Shop:
@@ -313,6 +314,16 @@ def test_a_no_counts_as_soon_as_it_is_known(shop: Shop, night: Night) -> None:
     late = raw(night, "consents").filter(pl.col("occurred_at").dt.year() == 2062)
     assert late["customer_id"].to_list() == ["ann"], "a yes waits for its moment"
     assert raw(night, "suppressions")["customer_id"].to_list() == ["ben", None]
+
+
+def test_a_no_to_a_topic_counts_as_soon_as_it_is_known_too(tmp_path: Path) -> None:
+    said = [
+        {"customer_id": who, "topic": "tea", "choice": what, "occurred_at": toy._at("2026-04-01T00:00:00")}
+        for who, what in zip(("ann", "ben", "cat"), ("not_interested", "less_like_this", "interested"), strict=True)
+    ]
+    late = Night(toy.write_shop(tmp_path, preferences=said), toy.RUN_DATE)
+    stage.run(late)
+    assert raw(late, "preferences")["customer_id"].to_list() == ["ann", "ben"]
 
 
 @pytest.mark.parametrize("moment", ["infinity", "1812-01-01", "3026-03-01 10:00:00"])

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from recsys.models.popular import PopularList
 from recsys.models.recommender import LIST_SCHEMA
+from recsys.models.topics import NO_PRODUCTS
 from recsys.ranking import RANKED_SCHEMA, eligible, not_again, ranked, short_of
+from recsys.topic_rules import TopicRules
 
 PRODUCTS = pl.DataFrame(
     {
@@ -17,8 +19,24 @@ PRODUCTS = pl.DataFrame(
 )
 
 
+RULES_SCHEMA = {
+    "customer_id": pl.String,
+    "topic": pl.String,
+    "effect": pl.String,
+    "factor": pl.Float64,
+    "at_most": pl.Int32,
+    "because": pl.String,
+}
+NO_RULES = TopicRules(pl.DataFrame(schema=RULES_SCHEMA), NO_PRODUCTS)
+
+
 def _list(*rows: tuple[str, str, float]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=LIST_SCHEMA, orient="row")
+
+
+def plain(individual: pl.DataFrame, popular: pl.DataFrame, k: int) -> pl.DataFrame:
+    """Ranked lists where there are no rules."""
+    return ranked(NO_RULES.weigh(individual), NO_RULES.weigh(popular), NO_RULES, k)
 
 
 def test_only_what_is_known_to_be_eligible_is_eligible():
@@ -38,27 +56,30 @@ def test_what_was_bought_and_is_not_used_up_is_not_named_again():
 
 def test_customers_with_too_few_or_no_rows_are_short():
     individual = _list(("ann", "green", 0.9), ("ann", "black", 0.8), ("ben", "green", 0.7))
-    assert short_of(individual, pl.Series(["ann", "ben", "fay"]), 2).to_list() == ["ben", "fay"]
+    assert short_of(NO_RULES.weigh(individual), pl.Series(["ann", "ben", "fay"]), NO_RULES, 2).to_list() == [
+        "ben",
+        "fay",
+    ]
 
 
 def test_popular_products_fill_what_individual_ones_leave_and_none_is_named_twice():
     individual = _list(("ann", "mint", 0.2), ("ann", "green", 0.9))
     popular = _list(("ann", "green", 1.0), ("ann", "saw", 0.5), ("ann", "drill", 0.25), ("fay", "green", 1.0))
-    assert ranked(individual, popular, 3).rows() == [
-        ("ann", 1, "green", "individual", 0.9),
-        ("ann", 2, "mint", "individual", 0.2),
-        ("ann", 3, "saw", "popular", 0.5),
-        ("fay", 1, "green", "popular", 1.0),
+    assert plain(individual, popular, 3).rows() == [
+        ("ann", 1, "green", "individual", 0.9, None, None),
+        ("ann", 2, "mint", "individual", 0.2, None, None),
+        ("ann", 3, "saw", "popular", 0.5, None, None),
+        ("fay", 1, "green", "popular", 1.0, None, None),
     ]
 
 
 def test_among_equal_scores_the_smaller_product_goes_first():
     individual = _list(("ann", "b", 0.5), ("ann", "a", 0.5), ("ann", "c", 0.6))
-    assert ranked(individual, _list(), 2)["product_id"].to_list() == ["c", "a"]
+    assert plain(individual, _list(), 2)["product_id"].to_list() == ["c", "a"]
 
 
 def test_nothing_to_rank_is_an_empty_table_of_the_same_type():
-    assert ranked(_list(), _list(), 3).schema == RANKED_SCHEMA
+    assert plain(_list(), _list(), 3).schema == RANKED_SCHEMA
 
 
 customers = st.sampled_from(["ann", "ben", "cat"])
@@ -75,7 +96,7 @@ scores = st.dictionaries(st.tuples(customers, products), st.sampled_from([0.1, 0
 
 @given(individual=scores, popular=scores, k=st.integers(1, 9))
 def test_laws_of_ranked_lists(individual, popular, k):
-    lists = ranked(individual, popular, k)
+    lists = plain(individual, popular, k)
     assert lists.schema == RANKED_SCHEMA
     assert lists.rows() == lists.sort("customer_id", "rank").rows()
     assert not lists.select("customer_id", "product_id").is_duplicated().any()
@@ -94,7 +115,7 @@ def test_ranked_lists_do_not_depend_on_row_order(individual, popular, k, seed):
     def shuffled(frame: pl.DataFrame) -> pl.DataFrame:
         return frame.sample(fraction=1, shuffle=True, seed=seed)
 
-    assert ranked(individual, popular, k).equals(ranked(shuffled(individual), shuffled(popular), k))
+    assert plain(individual, popular, k).equals(plain(shuffled(individual), shuffled(popular), k))
 
 
 @given(barred=pairs, allowed=st.sets(products), n=st.integers(0, 9))

@@ -23,6 +23,8 @@ SCHEMA = {
     "source": pl.String(),
     "score": pl.Float64(),
     "model_version": pl.String(),
+    "because": pl.String(),
+    "topic": pl.String(),
 }
 INELIGIBLE = {"oolong", "test"}
 PRODUCTS = pl.DataFrame(
@@ -56,9 +58,53 @@ INTERACTIONS = pl.DataFrame(
 )
 
 
+PRODUCT_TOPICS = pl.DataFrame(
+    [
+        (row["product_id"], topic)
+        for row in ROWS["products"]
+        if not row["sensitive"]
+        for topic in {row["category"], str(row["category"]).split(" > ")[0]}
+    ],
+    schema={"product_id": pl.String, "topic": pl.String},
+    orient="row",
+).sort("product_id", "topic")
+EFFECTS = {"exclude": "not_interested", "demote": "less_like_this", "lift": "interested", "limit": "narrow"}
+
+
+def rules(*told: tuple[str, str, str, float | int | None]) -> pl.DataFrame:
+    """Topic rules from customer, effect, topic, and factor or at_most."""
+    rows = [
+        (
+            who,
+            topic,
+            effect,
+            None if effect == "limit" else value,
+            value if effect == "limit" else None,
+            EFFECTS[effect],
+        )
+        for who, effect, topic, value in told
+    ]
+    schema = {
+        "customer_id": pl.String,
+        "topic": pl.String,
+        "effect": pl.String,
+        "factor": pl.Float64,
+        "at_most": pl.Int32,
+        "because": pl.String,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
 def write_features(night: Night, **changes: pl.DataFrame) -> None:
     """What the features stage would leave for the toy shop; keyword arguments replace a table."""
-    tables = {"interactions": INTERACTIONS, "products": PRODUCTS, "customers": CUSTOMERS, "popularity": POPULARITY}
+    tables = {
+        "interactions": INTERACTIONS,
+        "products": PRODUCTS,
+        "customers": CUSTOMERS,
+        "popularity": POPULARITY,
+        "topic_rules": rules(),
+        "product_topics": PRODUCT_TOPICS,
+    }
     for name, table in (tables | changes).items():
         write_parquet(table, night.features / f"{name}.parquet")
 
@@ -173,6 +219,33 @@ def test_products_that_may_not_be_recommended_still_tell_about_taste(night):
     assert first.select("product_id", "source").row(0) == ("mint", "individual")
 
 
+def test_topic_rules_hold_for_every_source(night):
+    """Ann wants no green tea, Dan less of tools, and Fay, about whom nothing is known, said she likes tools."""
+    told = rules(
+        ("ann", "exclude", "tea > green", None),
+        ("dan", "demote", "tools", 0.0001),
+        ("fay", "lift", "tools", 3.0),
+        ("cat", "limit", "tea", 1),
+    )
+    write_features(night)
+    recommend.run(_with_k(night, 3))
+    plain = pl.read_parquet(night.recommendations)
+    write_features(night, topic_rules=told)
+    counts = recommend.run(_with_k(night, 3))
+    lists = pl.read_parquet(night.recommendations)
+    assert not {"green"} & set(_products(lists, "ann"))
+    assert _products(plain, "dan")[0] == "drill" != _products(lists, "dan")[0]
+    assert len({"green", "black", "mint"} & set(_products(lists, "cat"))) == 1
+    assert _of(lists, "fay").select("product_id", "score", "because", "topic").rows() == [
+        ("green", 1.0, None, None),
+        ("hammer", 1.0, "interested", "tools"),
+        ("saw", pytest.approx(0.6), "interested", "tools"),
+    ]
+    assert counts["short_lists"] == 0
+    assert counts["topic_rules"] == 4
+    assert counts["rows_moved_up"] == lists["because"].count() == 2
+
+
 def test_counts_add_up(night, lists):
     counts = recommend.run(night)
     assert counts["customers"] == 6
@@ -252,7 +325,9 @@ def test_lists_longer_than_the_catalogue_stay_short(night):
     assert counts["short_lists"] == 6
 
 
-@pytest.mark.parametrize("missing", ["interactions", "products", "customers", "popularity"])
+@pytest.mark.parametrize(
+    "missing", ["interactions", "products", "customers", "popularity", "topic_rules", "product_topics"]
+)
 def test_a_missing_input_names_the_file_and_the_stage_to_run(night, missing):
     write_features(night)
     (night.features / f"{missing}.parquet").unlink()

@@ -7,5 +7,5 @@ class CrmFile(SlotFile):
     """One row per recipient, without address or name."""
 
     kind = "crm_file"
-    recipient_columns = ("customer_id", "language", "country")
+    recipient_columns = ("customer_id", "language", "country", "choices_applied")
     slot_columns = {"id": "product_id", "name": "product_name", "reason": "reason"}  # noqa: RUF012

@@ -7,7 +7,7 @@ class EmailFile(SlotFile):
     """One row per recipient, with address and product details."""
 
     kind = "email_file"
-    recipient_columns = ("customer_id", "email", "first_name", "language", "country")
+    recipient_columns = ("customer_id", "email", "first_name", "language", "country", "choices_applied")
     slot_columns = {  # noqa: RUF012
         "id": "product_id",
         "name": "product_name",

@@ -74,5 +74,4 @@ def _first(
         row, column = np.nonzero(is_free & (place <= n) & is_done[:, None])
         found.append((rows[row], seen[column]))
         rows, reach = rows[~is_done], 4 * reach
-    row, column = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
-    return row, column
+    return np.concatenate([row for row, _ in found]), np.concatenate([column for _, column in found])

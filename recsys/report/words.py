@@ -39,6 +39,12 @@ SOURCE_WORDS: dict[str, tuple[str, str]] = {
     ),
 }
 
+CHOICE_WORDS: dict[str, str] = {
+    "not_interested": "not interested",
+    "less_like_this": "less like this",
+    "interested": "interested",
+}
+
 CONTACT_WORDS: dict[str, str] = {
     ContactChannel.EMAIL: "e-mail",
     ContactChannel.SMS: "text message",
@@ -78,6 +84,8 @@ IMPORT_WORDS: dict[str, tuple[str, ...]] = {
         "Update existing profiles only. Do not tick “subscribe” or “has given consent”: the file never "
         "re-subscribes anyone, and your tool's own opt-outs win.",
         "An empty cell means that the customer's list has no product for that place; let the template skip it.",
+        "choices_applied says which of the customer's own choices shaped the list; you may show it beside a link to "
+        "your preference centre.",
     ),
     "crm_file": (
         "Import it as CSV: UTF-8, separated by commas, every value in quotes, column names in the first line.",

@@ -15,6 +15,7 @@ from recsys.errors import ConfigError, NotKnown
 from recsys.night import Night
 from recsys.report.facts import Facts, attempt, read_facts
 from recsys.report.words import contact_words, stage_words
+from recsys.why.choices import tell_choices
 from recsys.why.delivery import tell_delivery
 from recsys.why.history import tell_history, tell_list, tell_rules
 from recsys.why.permission import tell_permission
@@ -95,6 +96,7 @@ def _chapters(
         ),
         Chapter("History used", "features", products, partial(tell_history, con, night, customer)),
         Chapter("Rules applied", "features", products, partial(tell_rules, con, night, customer)),
+        Chapter("Choices applied", "features", products, partial(tell_choices, con, customer)),
         Chapter("List", "recommend", night.recommendations, partial(tell_list, con, night, customer)),
         *(
             Chapter(
