@@ -1,5 +1,6 @@
 """The features stage: dbt turns raw tables into facts about customers and products; the model is handed its inputs."""
 
+import logging
 import shutil
 
 from recsys import dbt
@@ -7,6 +8,8 @@ from recsys.contracts import CONTRACTS
 from recsys.database import connect, copy_to_parquet, small_frame
 from recsys.errors import StageInputMissing
 from recsys.night import Night
+
+log = logging.getLogger("recsys")
 
 HANDED_ON: dict[str, str] = {
     "interactions": """
@@ -30,16 +33,22 @@ _COUNTS = """
         (SELECT count(*) FROM core.dim_products WHERE is_eligible) AS eligible_products,
         (SELECT count(*) FROM core.fct_interactions) AS interactions,
         (SELECT count(*) FROM features.customer_features WHERE has_history) AS customers_with_history,
-        (SELECT count(*) FROM intermediate.int_visitors__resolved) AS visitors_resolved
+        (SELECT count(*) FROM intermediate.int_visitors__resolved) AS visitors_resolved,
+        (SELECT count(*) FROM staging.stg_shop__suppressions) AS suppressions,
+        (SELECT count(*) FROM intermediate.int_suppressions__unmatched) AS suppressions_of_nobody,
+        (SELECT count(*) FROM intermediate.int_engagements__suppressed) AS objecting_reactions,
+        (
+            SELECT count(*) FROM intermediate.int_engagements__suppressed WHERE customer_id IS NULL
+        ) AS reactions_to_unknown_messages
 """
 
 
 def run(night: Night) -> dict[str, int | str]:
     """Build the night's database anew, models tagged `features`, and write `features/*.parquet`.
 
-    What an earlier attempt left is removed first. Returns counts of customers, products, interactions and of ids
-    resolved to a customer. Raises StageInputMissing when
-    ingest has not run, FeaturesFailed when a model or a test fails.
+    What an earlier attempt left is removed first. Returns counts of customers, products, interactions, of ids
+    resolved to a customer, and of suppressions and reactions, with those that lead to nobody: many of them are a
+    warning in the log. Raises StageInputMissing when ingest has not run, FeaturesFailed when a model or a test fails.
     """
     needed = [night.raw / f"{name}.parquet" for name in (*CONTRACTS, "settings", "channels")]
     missing = [path.name for path in needed if not path.is_file()]
@@ -52,5 +61,27 @@ def run(night: Night) -> dict[str, int | str]:
     with connect(night.warehouse, read_only=True) as con:
         for name, query in HANDED_ON.items():
             copy_to_parquet(con, query, night.features / f"{name}.parquet")
-        counts = small_frame(con, _COUNTS).row(0, named=True)
-    return {name: int(count) for name, count in counts.items()}
+        counts = {name: int(count) for name, count in small_frame(con, _COUNTS).row(0, named=True).items()}
+    for warning in unheard(night, counts):
+        log.warning("features: %s", warning)
+    return dict(counts)
+
+
+def unheard(night: Night, counts: dict[str, int]) -> list[str]:
+    """What customers may have said without being heard: too many suppressions that lead to nobody, and reactions to
+    messages that nobody knows. Sentences with counts; none when all is well.
+    """
+    said = []
+    lost, of = counts["suppressions_of_nobody"], counts["suppressions"]
+    if lost > night.shop.permission.max_share_of_nobody * of:
+        said.append(
+            f"{lost:,} of {of:,} suppressions match no customer by id, e-mail address or phone number. "
+            "Are the columns of suppressions mapped to the right ones?"
+        )
+    lost, of = counts["reactions_to_unknown_messages"], counts["objecting_reactions"]
+    if lost:
+        said.append(
+            f"{lost:,} of {of:,} unsubscribes, complaints and bounces react to messages that are not in contacts, so "
+            "nobody knows who is meant. Deliver those contacts, or the people as suppressions."
+        )
+    return said

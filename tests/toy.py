@@ -208,7 +208,8 @@ def write_raw(night: Night, **rows: list[dict[str, object]]) -> None:
     for name, contract in CONTRACTS.items():
         table = frame(name, rows.get(name))
         if contract.moment:
-            table = table.filter(pl.col(contract.moment).lt(night.end).fill_null(True))
+            early = pl.sql_expr(contract.binding_early or "false")
+            table = table.filter(pl.col(contract.moment).lt(night.end).fill_null(True) | early)
         write_parquet(table.sort(table.columns), night.raw / f"{name}.parquet")
     write_quarantine(night, [])
     write_settings(night)
