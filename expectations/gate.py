@@ -12,7 +12,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from expectations import companions, facts, permission, recount, shape, volume
+from expectations import companions, facts, learnt, permission, reasons, recount, shape, unheard, volume
 from expectations import evidence as evidence_of
 from expectations.batches import batches
 from expectations.evidence import Evidence
@@ -70,9 +70,14 @@ def _examined(evidence: Evidence) -> list[Check]:
     checks += guarded("companions", "tables_ran", partial(companions.tables, evidence, known))
     checks += guarded("companions", "files_ran", partial(companions.files, evidence))
     checks += guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
+    checks += guarded("recount/learnt", "ran", partial(learnt.check, night, known, permissions))
     for channel in night.shop.channels:
         recounted = partial(recount.check, evidence, permissions, channel)
         checks += guarded(f"recount/{channel.name}", "ran", recounted)
+        checks += guarded(
+            f"recount/{channel.name}", "reasons_ran", partial(reasons.check, evidence, permissions, channel)
+        )
+    checks += guarded("unheard", "ran", partial(unheard.check, night, permissions))
     checks += guarded("volume", "ran", partial(volume.check, evidence))
     checks += guarded("shape", "ran", partial(shape.check, evidence, known))
     return checks

@@ -146,6 +146,10 @@ def test_the_stage_counts_for_people(toy_night: Built) -> None:
         "interactions": 10,
         "customers_with_history": 5,
         "visitors_resolved": 1,
+        "suppressions": 1,
+        "suppressions_of_nobody": 0,
+        "objecting_reactions": 0,
+        "reactions_to_unknown_messages": 0,
     }
 
 
