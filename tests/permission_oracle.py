@@ -14,6 +14,8 @@ from typing import Any
 CHANNELS = ("email", "sms", "push", "post", "ads")
 FIELD_OF = {"email": "email", "sms": "phone"}
 STRICTNESS = ("withdrawn", "denied", "granted")
+REASON_OF = {"unsubscribe": "unsubscribe", "complaint": "complaint", "bounce": "hard_bounce"}
+FARTHEST = 100
 Row = Mapping[str, Any]
 
 
@@ -56,8 +58,37 @@ def is_usable(channel: str, address: str | None) -> bool:
     )
 
 
+def owners(customers: Iterable[str], sightings: Iterable[tuple[str | None, str | None, datetime]]) -> dict[str, str]:
+    """Every id that leads to a known customer, with that customer; customers lead to themselves.
+
+    An id goes to the customer it reaches over the fewest links through unknown ids; of several the link seen last,
+    then the smaller customer id, decides.
+    """
+    last_seen: dict[str, dict[str, datetime]] = defaultdict(dict)
+    for one, other, at in sightings:
+        if one and other and one != other:
+            for here, there in ((one, other), (other, one)):
+                last_seen[here][there] = max(at, last_seen[here].get(there, at))
+    found = {name: name for name in customers}
+    newest = set(found)
+    for _ in range(FARTHEST):
+        reached: dict[str, str] = {}
+        for stranger in {there for here in newest for there in last_seen.get(here, ())} - found.keys():
+            ways = [(at, found[there]) for there, at in last_seen[stranger].items() if there in newest]
+            latest = max(at for at, _ in ways)
+            reached[stranger] = min(name for at, name in ways if at == latest)
+        if not reached:
+            break
+        found |= reached
+        newest = set(reached)
+    return found
+
+
 class Oracle:
-    """What may be done with the people of one night. Statements at or after its end were not heard."""
+    """What may be done with the people of one night.
+
+    Statements at or after its end were not heard, but for those that say no.
+    """
 
     def __init__(
         self,
@@ -69,22 +100,48 @@ class Oracle:
         run_date: date,
         end: datetime,
         min_age: int,
+        identities: Iterable[Row] = (),
+        web_events: Iterable[Row] = (),
+        order_lines: Iterable[Row] = (),
+        contacts: Iterable[Row] = (),
+        engagements: Iterable[Row] = (),
     ) -> None:
         self.customers = {row["customer_id"]: row for row in customers}
         self.run_date, self.end, self.min_age = run_date, end, min_age
+        moments = ((identities, "seen_at"), (web_events, "occurred_at"), (order_lines, "ordered_at"))
+        sightings = [
+            (row.get("visitor_id"), row.get("customer_id"), row[moment]) for rows, moment in moments for row in rows
+        ]
+        self.owner = owners(self.customers, (seen for seen in sightings if seen[2] < end))
         self.said: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
         for row in consents:
-            if row["occurred_at"] < end:
-                self.said[row["customer_id"], row["purpose"], row["channel"]].append(row)
+            who = row["customer_id"]
+            if row["status"] != "granted":
+                self.said[self.owner.get(who, who), row["purpose"], row["channel"]].append(row)
+            elif row["occurred_at"] < end:
+                self.said[who, row["purpose"], row["channel"]].append(row)
         self.pauses: dict[str, list[Row]] = defaultdict(list)
         for row in preferences:
             if row["occurred_at"] < end and row["choice"] == "pause_until":
                 self.pauses[row["customer_id"]].append(row)
         self.barred: dict[tuple[str, str | None], set[str]] = defaultdict(set)
+        self.unmatched = 0
+        known = {key for row in self.customers.values() for key in self._keys(row)}
         for row in suppressions:
-            if row["occurred_at"] < end:
-                for key in self._keys(row):
-                    self.barred[key].add(row["channel"])
+            keys = self._keys(row)
+            for key in keys:
+                self.barred[key].add(row["channel"])
+            self.unmatched += known.isdisjoint(keys)
+        sent = {row["message_id"]: row for row in contacts if row["sent_at"] < end}
+        self.unknown_messages = 0
+        for row in engagements:
+            message = sent.get(row["message_id"])
+            if row["event_type"] not in REASON_OF:
+                continue
+            if message is None:
+                self.unknown_messages += 1
+            else:
+                self.barred[self._id(message["customer_id"])].add(message["channel"])
         self.objections: set[tuple[str, str]] = set()
         for name, row in self.customers.items():
             for channel, field in FIELD_OF.items():
@@ -94,10 +151,12 @@ class Oracle:
                 if address is not None and (refused or self.is_suppressed(name, channel)):
                     self.objections.add((channel, address))
 
-    @staticmethod
-    def _keys(row: Row) -> list[tuple[str, str | None]]:
+    def _id(self, who: str | None) -> tuple[str, str | None]:
+        return ("id", self.owner.get(who, who) if who is not None else None)
+
+    def _keys(self, row: Row) -> list[tuple[str, str | None]]:
         keys = [
-            ("id", row.get("customer_id")),
+            self._id(row.get("customer_id")),
             ("email", plain_email(row.get("email"))),
             ("phone", plain_phone(row.get("phone"))),
         ]
