@@ -4,13 +4,14 @@ from pathlib import Path
 
 import polars as pl
 
+from recsys import ledger
 from recsys.audit import Verdict
 from recsys.channels.csv_file import contents
 from recsys.channels.render import channels_of
 from recsys.errors import ConfigError, ModelError, StageInputMissing
 from recsys.lock import Attempt, exclusive
 from recsys.night import Night
-from recsys.publisher import Outgoing, attempt_file, publish, start_attempt
+from recsys.publisher import Outgoing, attempt_file, publish, require_audited, start_attempt
 
 
 def channels(night: Night) -> list[str]:
@@ -35,12 +36,17 @@ def run(night: Night, channel: str, token: int | None = None) -> dict[str, int |
         if not paths:
             raise StageInputMissing(f"{folder}: no finished file to export. Run render and the gate first.")
         recommendations = verdict.audited(night.folder, night.recommendations)
-        audited = [verdict.audited(night.folder, path) for path in paths]
+        outgoing = [
+            Outgoing(file, *contents(file.path)) for file in (verdict.audited(night.folder, path) for path in paths)
+        ]
+        model_version = _model_version(recommendations.path)
+        require_audited(night, channel, outgoing)
+        _enter(night, channel)
         done = publish(
             night,
             channel,
-            [Outgoing(file, *contents(file.path)) for file in audited],
-            model_version=_model_version(recommendations.path),
+            outgoing,
+            model_version=model_version,
             checks_passed=sum(check.passed for check in verdict.checks if check.severity == "critical"),
             attempt=attempt,
         )
@@ -52,6 +58,13 @@ def run(night: Night, channel: str, token: int | None = None) -> dict[str, int |
         "manifest_sha256": done.manifest_sha256,
         "published": "now" if done.is_new else "before, with the same bytes",
     }
+
+
+def _enter(night: Night, name: str) -> None:
+    """Put a channel's recipients and items on record; the catalogue has none."""
+    for channel in night.shop.channels:
+        if channel.name == name:
+            ledger.enter(night, channel)
 
 
 def _model_version(recommendations: Path) -> str | None:

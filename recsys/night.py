@@ -9,6 +9,7 @@
   nights/<run_date>/
     inputs.json                    the source files this night read, by hash; fixed once the night is published
     raw/<table>.parquet            contract tables as of the night's end; quarantine, settings, channels
+    raw/ledger/<book>/             links to the entries of earlier nights
     warehouse.duckdb               dbt's database of this night
     features/*.parquet             what the model reads
     model/                         factors and card
@@ -21,6 +22,7 @@
     page/index.html                the audience page
   published/
     audiences/<channel>/<run_date>/    files, manifest.json, _SUCCESS
+    ledger/<book>/<channel>/<run_date>.parquet    recipients and items, written before the files get their final names
     analysts.duckdb
 ```
 """
@@ -95,6 +97,10 @@ class Night:
     @property
     def published(self) -> Path:
         return self.shop.root / "published"
+
+    @property
+    def ledger(self) -> Path:
+        return self.published / "ledger"
 
     @property
     def analysts(self) -> Path:

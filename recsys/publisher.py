@@ -62,7 +62,7 @@ def publish(
     NotAudited when a file is not, byte for byte, the one that was audited; Fenced when a newer attempt has started;
     CannotPublish when the disk is full or the folder not ours; Transient for other failures of the disk.
     """
-    _require_audited(night, channel, outgoing)
+    require_audited(night, channel, outgoing)
     folder = night.audience(channel)
     with _disk_errors(folder):
         files = tuple(_described(file) for file in sorted(outgoing, key=lambda file: file.audited.path.name))
@@ -93,7 +93,8 @@ def publish(
     return Published(manifest, sha256, is_new=True)
 
 
-def _require_audited(night: Night, channel: str, outgoing: Sequence[Outgoing]) -> None:
+def require_audited(night: Night, channel: str, outgoing: Sequence[Outgoing]) -> None:
+    """Raise NotAudited unless every file is one that the gate of this night let pass, CannotPublish for wrong names."""
     if not outgoing:
         raise NotAudited(f"{channel}: nothing to publish. An empty audience is a file with a header only.")
     for file in outgoing:

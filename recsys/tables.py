@@ -24,6 +24,6 @@ def schema_of(contract: Contract) -> pl.Schema:
     return pl.Schema({column.name: POLARS_TYPES[column.type] for column in contract.columns})
 
 
-def write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    """Write a frame as Parquet, whole or not at all; the same frame gives the same bytes."""
-    replace_file(path, lambda aside: frame.write_parquet(aside, compression="zstd", statistics=True), durable=False)
+def write_parquet(frame: pl.DataFrame, path: Path, *, durable: bool = False) -> None:
+    """Write a frame as Parquet, whole or not at all; equal frames give equal bytes. `durable`: see `recsys.files`."""
+    replace_file(path, lambda aside: frame.write_parquet(aside, compression="zstd", statistics=True), durable=durable)

@@ -203,6 +203,7 @@ def write_shop(folder: Path, **rows: list[dict[str, object]]) -> Shop:
 
 def write_raw(night: Night, **rows: list[dict[str, object]]) -> None:
     """What ingest would leave in `night.raw`, straight from the rows: for tests of the stages behind it."""
+    from recsys import ledger
     from recsys.ingest.assemble import write_quarantine, write_settings
 
     for name, contract in CONTRACTS.items():
@@ -213,3 +214,4 @@ def write_raw(night: Night, **rows: list[dict[str, object]]) -> None:
         write_parquet(table.sort(table.columns), night.raw / f"{name}.parquet")
     write_quarantine(night, [])
     write_settings(night)
+    ledger.link(night, {})

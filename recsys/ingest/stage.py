@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from recsys import ledger
 from recsys.config import TableSource
 from recsys.contracts import CONTRACTS
 from recsys.database import connect
@@ -83,6 +84,7 @@ def run(night: Night) -> dict[str, int | str]:
         inputs = _take_all(night, registry)
         _judge(night, inputs)
         feeds.judge(night, inputs)
+        inputs["ledger"] = ledger.known(night)
         registry.save()
         write_json(night.inputs, inputs)
     return _write_raw(night, inputs)
@@ -281,4 +283,5 @@ def _write_raw(night: Night, inputs: dict[str, Any]) -> dict[str, int | str]:
     counts |= {"files": len(every), "new_files": len(new)}
     counts["absent"] = ", ".join(absent) or "none"
     write_settings(night)
+    ledger.link(night, inputs.get("ledger", {}))
     return counts
