@@ -18,6 +18,7 @@ from expectations.batches import batches
 from expectations.evidence import Evidence
 from expectations.facts import Facts
 from expectations.findings import guarded
+from expectations.permission import Permissions
 from expectations.suites import Validator
 from recsys import pipeline
 from recsys.audit import Check, Verdict
@@ -69,17 +70,20 @@ def _examined(evidence: Evidence) -> list[Check]:
     checks = guarded("suites", "ran", partial(_validated, evidence, known))
     checks += guarded("companions", "tables_ran", partial(companions.tables, evidence, known))
     checks += guarded("companions", "files_ran", partial(companions.files, evidence))
-    checks += guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
-    checks += guarded("recount/learnt", "ran", partial(learnt.check, night, known, permissions))
-    for channel in night.shop.channels:
-        recounted = partial(recount.check, evidence, permissions, channel)
-        checks += guarded(f"recount/{channel.name}", "ran", recounted)
-        checks += guarded(
-            f"recount/{channel.name}", "reasons_ran", partial(reasons.check, evidence, permissions, channel)
-        )
+    checks += recounted(evidence, known, permissions)
     checks += guarded("unheard", "ran", partial(unheard.check, night, permissions))
     checks += guarded("volume", "ran", partial(volume.check, evidence))
     checks += guarded("shape", "ran", partial(shape.check, evidence, known))
+    return checks
+
+
+def recounted(evidence: Evidence, known: Facts, permissions: Permissions) -> list[Check]:
+    """Every check of the independent re-count: the lists, what they were learnt from, and each channel's audience."""
+    checks = guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
+    checks += guarded("recount/learnt", "ran", partial(learnt.check, evidence.night, known, permissions))
+    for channel in evidence.night.shop.channels:
+        for name, check in (("ran", recount.check), ("reasons_ran", reasons.check)):
+            checks += guarded(f"recount/{channel.name}", name, partial(check, evidence, permissions, channel))
     return checks
 
 

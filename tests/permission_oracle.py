@@ -5,9 +5,9 @@ Written from the rules and not from the SQL, so that the two can be compared. Ro
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -251,3 +251,24 @@ class Oracle:
         refuses = any(statement["status"] != "granted" for statement in told)
         is_barred = any("all" in self.barred[key] for key in self._keys(self.customers[name]))
         return not is_barred and not (refuses and not agrees) and not self.is_minor(name)
+
+    def popular(
+        self, order_lines: Iterable[Row], products: Iterable[str], days: int, allowed: set[str]
+    ) -> dict[str, int]:
+        """Ranks of the products by how many bought and kept them lately, then ever, then by id.
+
+        Customers who may not be personalised do not count; ids that lead to nobody do.
+        """
+        since = self.end - timedelta(days=days)
+        recent: dict[tuple[str, str], int] = defaultdict(int)
+        ever: dict[tuple[str, str], int] = defaultdict(int)
+        for row in order_lines:
+            who = row.get("customer_id") or row["visitor_id"]
+            person = self.owner.get(who, who)
+            if row["ordered_at"] < self.end and (person in allowed or person not in self.customers):
+                ever[row["product_id"], person] += row["quantity"]
+                if row["ordered_at"] >= since:
+                    recent[row["product_id"], person] += row["quantity"]
+        buyers = [Counter(product for (product, _), kept in lines.items() if kept > 0) for lines in (recent, ever)]
+        ordered = sorted(products, key=lambda product: (-buyers[0][product], -buyers[1][product], product))
+        return {product: rank for rank, product in enumerate(ordered, start=1)}

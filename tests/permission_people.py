@@ -60,6 +60,7 @@ def odd_phone(draw: random.Random, number: int) -> str | None:
         lambda: f" {digits[:5]} {digits[5:8]}-{digits[8:]}",
         lambda: f"{digits[:3]} ({digits[3:6]}) {digits[6:9]}.{digits[9:]}",
         lambda: f"{digits[:6]}/{digits[6:]}\u202f",
+        lambda: f"00{digits[1:]}",
         lambda: f"015{number}",
         lambda: "-",
         lambda: None,

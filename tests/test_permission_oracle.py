@@ -49,7 +49,7 @@ def test_the_models_decide_like_the_oracle_about_everybody(built: Built, oracle:
     assert differing == {}
     assert len(decided) == len(expected) == PEOPLE * len(CHANNELS)
     counts = Counter(expected.values())
-    assert set(counts) == set(Status)
+    assert set(counts) == {*reasons.ABOUT_PERMISSION, Status.TOO_FEW_ITEMS, Status.EXPORTED}
     assert min(counts.values()) > 100, counts
 
 
