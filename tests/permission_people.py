@@ -10,6 +10,7 @@ from typing import Any
 import toy
 from permission_oracle import CHANNELS, Oracle
 
+from recsys.config import Shop, load_shop
 from recsys.night import Night
 
 MIN_ITEMS = 2
@@ -102,12 +103,17 @@ def imagine(size: int, seed: int, first: int = 0) -> World:
     return World(tables, {name: draw.choice([0, 1, 2, 2, 3]) for name in names})
 
 
-def write_night(folder: Path, world: World) -> Night:
-    """A shop with one channel per contact channel, and the raw tables of a night with these people."""
+def write_shop(folder: Path) -> Shop:
+    """A shop with one channel per contact channel."""
     path = toy.write_shop(folder).path
     text = path.read_text()
     path.write_text(text[: text.index("channels:")] + SHOP.lstrip())
-    night = Night(toy.load_shop(path), toy.RUN_DATE)
+    return load_shop(path)
+
+
+def write_night(folder: Path, world: World) -> Night:
+    """The raw tables of a night with these people."""
+    night = Night(write_shop(folder), toy.RUN_DATE)
     toy.write_raw(night, **world.tables)
     return night
 
