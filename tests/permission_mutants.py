@@ -124,11 +124,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "coalesce(consents.status = 'granted', false) as is_granted",
         "coalesce(consents.status = 'granted', true) as is_granted",
     ),
-    _contact(
-        "a denial is no refusal",
+    _consents(
+        "a denial is a consent",
         UNKNOWN,
-        "coalesce(consents.status = 'granted', false) as is_granted",
-        "coalesce(consents.status <> 'withdrawn', false) as is_granted",
+        "        status,\n        occurred_at,\n        valid_until\n    from statements",
+        "        replace(status, 'denied', 'granted') as status,\n        occurred_at,\n        valid_until\n    from statements",
     ),
     _contact(
         "consent to personalisation allows contact",

@@ -69,9 +69,12 @@ class Trial:
     def run(self, mutant: Mutant | None = None, *, unit_tests: bool = False) -> Findings:
         """The night with the rule broken, or as it is; without unit tests unless they are asked for."""
         with self._broken(mutant), _within_this_process() as nodes:
-            features.run(self.night)
-            recommend.run(self.night)
-            decide.run(self.night)
+            try:
+                features.run(self.night)
+                recommend.run(self.night)
+                decide.run(self.night)
+            except FeaturesFailed as failure:
+                return Findings((), 0, (f"the night stops: {failure}",), ())
             failed_units = self._unit_tests(mutant) if unit_tests else ()
         render.run(self.night)
         data_tests = {_test_name(node) for node in nodes if node.name.startswith("test.") and node.status == "warn"}
@@ -220,6 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"dbt {len(findings.data_tests) + len(findings.unit_tests)} ({perf_counter() - started:.0f} s)\n"
             )
             sys.stdout.flush()
+            if not findings.is_caught:
+                sys.stdout.write(f"        {findings}\n")
     if given.only is None:
         REPORT.write_text(table(tried), encoding="utf-8")
     survivors = [mutant.name for mutant, findings in tried if not findings.is_caught]
