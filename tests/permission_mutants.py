@@ -127,8 +127,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _consents(
         "a denial is a consent",
         UNKNOWN,
-        "        status,\n        occurred_at,\n        valid_until\n    from statements",
-        "        replace(status, 'denied', 'granted') as status,\n        occurred_at,\n        valid_until\n    from statements",
+        "status,\n        occurred_at,\n        valid_until\n    from",
+        "replace(status, 'denied', 'granted') as status,\n        occurred_at,\n        valid_until\n    from",
     ),
     _contact(
         "consent to personalisation allows contact",

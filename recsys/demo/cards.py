@@ -39,7 +39,8 @@ def make_cards(rng: np.random.Generator, size: int) -> pl.DataFrame:
     they changed (`email_before`, `email_after`, `phone_before`, `phone_after`).
 
     A few people share an e-mail address, a few have none, and a few have one that is not valid; phones likewise, only
-    that nobody shares one. Three in ten do not tell their birth year; one in fifty is too young for the shop's letters. A change is of the address or of the number; whoever never changes keeps what was before.
+    that nobody shares one. A change is of the address or of the number; whoever never changes keeps what was before.
+    Three in ten do not tell their birth year; one in fifty is too young for the shop's letters.
     """
     number = np.arange(size)
     country = pl.col("country")
