@@ -16,14 +16,17 @@ from expectations import (
     check_in,
     companions,
     facts,
+    learnt,
     messages,
     needs,
     permission,
     preferences,
+    reasons,
     recount,
     removals,
     shape,
     subscription,
+    unheard,
     volume,
 )
 from expectations import evidence as evidence_of
@@ -84,20 +87,31 @@ def _examined(evidence: Evidence) -> list[Check]:
     checks += guarded("companions", "tables_ran", partial(companions.tables, evidence, known))
     checks += guarded("companions", "files_ran", partial(companions.files, evidence))
     checks += guarded("subscription", "ran", partial(subscription.check, night))
-    checks += guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
-    choices = preferences.gather(night, permissions)
-    checks += guarded("recount/lists", "choices_ran", partial(preferences.lists, evidence, choices, permissions))
-    checks += guarded("recount/needs", "ran", partial(needs.check, evidence, permissions))
-    for channel in night.shop.channels:
-        followed = partial(preferences.file, evidence, choices, channel)
-        checks += guarded(f"recount/{channel.name}", "choices_ran", followed)
-        recounted = partial(recount.check, evidence, permissions, channel)
-        checks += guarded(f"recount/{channel.name}", "ran", recounted)
-        checks += guarded(f"recount/{channel.name}", "removals_ran", partial(removals.check, evidence, channel))
-    checks += guarded("recount/check_in", "ran", partial(check_in.check, evidence, permissions, choices))
-    checks += guarded("recount/messages", "ran", partial(_messages, evidence, permissions))
+    checks += recounted(evidence, known, permissions)
+    checks += guarded("unheard", "ran", partial(unheard.check, night, permissions))
     checks += guarded("volume", "ran", partial(volume.check, evidence))
     checks += guarded("shape", "ran", partial(shape.check, evidence, known))
+    return checks
+
+
+def recounted(evidence: Evidence, known: Facts, permissions: Permissions) -> list[Check]:
+    """Every check of the independent re-count: the lists, what they were learnt from, and each channel's audience."""
+    night = evidence.night
+    choices = preferences.gather(night, permissions)
+    checks = guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
+    checks += guarded("recount/lists", "choices_ran", partial(preferences.lists, evidence, choices, permissions))
+    checks += guarded("recount/needs", "ran", partial(needs.check, evidence, permissions))
+    checks += guarded("recount/learnt", "ran", partial(learnt.check, night, known, permissions))
+    for channel in night.shop.channels:
+        for name, check in (
+            ("ran", partial(recount.check, evidence, permissions, channel)),
+            ("reasons_ran", partial(reasons.check, evidence, permissions, channel)),
+            ("choices_ran", partial(preferences.file, evidence, choices, channel)),
+            ("removals_ran", partial(removals.check, evidence, channel)),
+        ):
+            checks += guarded(f"recount/{channel.name}", name, check)
+    checks += guarded("recount/check_in", "ran", partial(check_in.check, evidence, permissions, choices))
+    checks += guarded("recount/messages", "ran", partial(_messages, evidence, permissions))
     return checks
 
 

@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 import polars as pl
 
+from expectations import identity
 from recsys.night import Night
 from recsys.vocabulary import EVERY_CHANNEL
 
@@ -13,6 +14,8 @@ PHONE_NOISE = r"[\p{Z}\p{C}()./-]+"
 STRICTEST_FIRST = {"withdrawn": 0, "denied": 1, "granted": 2}
 ADDRESSES = {"email": "email", "sms": "phone"}
 """Contact channels that lead to an address, and the column it is in."""
+OBJECTIONS = {"unsubscribe": "unsubscribe", "complaint": "complaint", "bounce": "hard_bounce"}
+"""Reactions to a message that stand against its contact channel, and the reason of a suppression that says the same."""
 NOBODY = pl.DataFrame(schema={"customer_id": pl.String})
 
 
@@ -20,9 +23,10 @@ NOBODY = pl.DataFrame(schema={"customer_id": pl.String})
 class Permissions:
     """What customers said and what is known against them, up to the night's end.
 
-    `customers`: customer_id, email, phone, both normalised. `consents`: marketing statements. `suppressions`:
-    statements with normalised email and phone. `paused`, `minors`, `personalised` (whose behaviour may be used):
-    customer_id.
+    `customers`: customer_id, email, phone, both normalised. `consents`: marketing statements of customers, their
+    refusals under other ids included. `suppressions`: statements with normalised email and phone, and the reactions
+    that are as good as one (without `is_listed`). `paused`, `minors`, `personalised` (whose behaviour may be used):
+    customer_id. `updated`: customer_id, updated_at. `ids`: id, and the customer_id it leads to.
     """
 
     customers: pl.DataFrame
@@ -31,32 +35,83 @@ class Permissions:
     paused: pl.DataFrame = field(default_factory=NOBODY.clone)
     minors: pl.DataFrame = field(default_factory=NOBODY.clone)
     personalised: pl.DataFrame = field(default_factory=NOBODY.clone)
+    updated: pl.DataFrame = field(default_factory=NOBODY.clone)
+    ids: pl.DataFrame = field(default_factory=NOBODY.clone)
 
 
 def gather(night: Night) -> Permissions:
     """Read the permissions of a night from its raw tables."""
-    addresses = (normalised_email("email"), normalised_phone("phone"))
-    until = pl.col("occurred_at") < night.end
-    people = pl.read_parquet(night.raw / "customers.parquet", columns=["customer_id", "email", "phone", "birth_year"])
-    said_no = pl.col("status") != "granted"
-    consents = pl.scan_parquet(night.raw / "consents.parquet").filter(until | said_no).collect()
+    people = pl.read_parquet(
+        night.raw / "customers.parquet", columns=["customer_id", "email", "phone", "birth_year", "updated_at"]
+    )
+    ids = identity.resolved(night, people)
+    consents = statements(pl.read_parquet(night.raw / "consents.parquet"), ids, night.end)
+    preferences = (
+        pl.read_parquet(night.raw / "preferences.parquet")
+        .filter(pl.col("occurred_at") < night.end)
+        .join(ids.rename({"customer_id": "leads_to"}), left_on="customer_id", right_on="id")
+        .with_columns(customer_id="leads_to")
+    )
     said = Permissions(
-        people.select("customer_id", *addresses),
+        people.select("customer_id", normalised_email("email"), normalised_phone("phone")),
         consents.filter(pl.col("purpose") == "marketing"),
-        pl.scan_parquet(night.raw / "suppressions.parquet")
-        .with_columns(addresses)
-        .pipe(everywhere_when_erased)
-        .collect(),
-        paused(pl.read_parquet(night.raw / "preferences.parquet").filter(until), night.run_date),
+        _suppressions(night, ids),
+        paused(preferences, night.run_date),
         minors(people, night.shop.permission.min_age, night.run_date),
+        updated=people.select("customer_id", "updated_at"),
+        ids=ids,
     )
     return replace(said, personalised=personalised(said, consents, night.end))
 
 
-def everywhere_when_erased(suppressions: pl.LazyFrame) -> pl.LazyFrame:
-    """An erasure holds for every contact channel, whichever it names."""
+def statements(consents: pl.DataFrame, ids: pl.DataFrame, end: datetime) -> pl.DataFrame:
+    """The statements of known customers: whatever they said themselves before the end, and every refusal.
+
+    A refusal counts whatever moment it carries, and also when it was said under an id that leads to the customer.
+    """
+    is_refusal = pl.col("status") != "granted"
+    is_own = pl.col("customer_id") == pl.col("leads_to")
+    return (
+        consents.filter((pl.col("occurred_at") < end) | is_refusal)
+        .join(ids.rename({"customer_id": "leads_to"}), left_on="customer_id", right_on="id")
+        .filter(is_own | is_refusal)
+        .with_columns(customer_id="leads_to")
+        .drop("leads_to")
+    )
+
+
+def reactions(night: Night) -> pl.DataFrame:
+    """customer_id, channel and reason of every reaction that stands against the message's contact channel.
+
+    customer_id is the id that the message was sent to; it and channel are null for a message that nobody knows.
+    """
+    sent = pl.read_parquet(night.raw / "contacts.parquet", columns=["message_id", "customer_id", "channel"])
+    return (
+        pl.read_parquet(night.raw / "engagements.parquet", columns=["message_id", "event_type"])
+        .with_columns(reason=pl.col("event_type").replace_strict(OBJECTIONS, default=None, return_dtype=pl.String))
+        .filter(pl.col("reason").is_not_null())
+        .join(sent, on="message_id", how="left")
+        .select("customer_id", "channel", "reason")
+    )
+
+
+def _suppressions(night: Night, ids: pl.DataFrame) -> pl.DataFrame:
+    """What the list and the reactions to messages say, each about the customer that its id leads to, if it does.
+
+    An erasure holds for every contact channel, whichever it names.
+    """
+    listed = pl.read_parquet(
+        night.raw / "suppressions.parquet", columns=["customer_id", "email", "phone", "channel", "reason"]
+    ).with_columns(normalised_email("email"), normalised_phone("phone"), is_listed=pl.lit(value=True))
+    reacted = reactions(night).with_columns(is_listed=pl.lit(value=False))
     channel = pl.when(pl.col("reason") == "erased").then(pl.lit(EVERY_CHANNEL)).otherwise("channel")
-    return suppressions.with_columns(channel=channel)
+    every = pl.concat([listed, reacted], how="diagonal").with_columns(channel=channel)
+    leads_to = ids.rename({"customer_id": "leads_to"})
+    return (
+        every.join(leads_to, left_on="customer_id", right_on="id", how="left", maintain_order="left")
+        .with_columns(customer_id=pl.coalesce("leads_to", "customer_id"))
+        .drop("leads_to")
+    )
 
 
 def newest_statements(consents: pl.DataFrame, contact_channel: str) -> pl.DataFrame:
@@ -81,6 +136,12 @@ def suppressed(permissions: Permissions, people: pl.DataFrame, contact_channel: 
         for key in ("customer_id", "email", "phone")
     ]
     return pl.concat(named).unique()
+
+
+def erased(permissions: Permissions) -> pl.DataFrame:
+    """customer_id of whoever asked to be erased, by any of the three."""
+    against = permissions.suppressions.filter(pl.col("reason") == "erased")
+    return suppressed(replace(permissions, suppressions=against), permissions.customers, EVERY_CHANNEL)
 
 
 def paused(preferences: pl.DataFrame, run_date: date) -> pl.DataFrame:

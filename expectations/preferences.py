@@ -10,7 +10,6 @@ import polars as pl
 
 from expectations.evidence import Evidence
 from expectations.findings import found_none, warning
-from expectations.identity import owners
 from expectations.permission import EDGE, Permissions
 from recsys.audit import Check
 from recsys.config import Channel
@@ -64,7 +63,7 @@ def gather(night: Night, permissions: Permissions) -> Choices:
     )
     sensitive = products.group_by("topic").agg(pl.col("is_sensitive").all()).filter("is_sensitive")
     chosen = (
-        said.join(owners(night, said["customer_id"], permissions.customers), left_on="customer_id", right_on="id")
+        said.join(permissions.ids, left_on="customer_id", right_on="id")
         .select(
             "topic",
             "choice",

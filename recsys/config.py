@@ -124,6 +124,9 @@ class Permission(Settings):
     min_age: int = Field(
         16, ge=1, le=100, description="Who may still be younger on the night's date, as far as the birth year tells"
     )
+    max_share_of_nobody: float = Field(
+        0.5, ge=0, le=1, description="Share of suppressions that may match no known customer before the gate warns"
+    )
 
 
 class Preferences(Settings):

@@ -260,6 +260,7 @@ CONTRACTS: dict[str, Contract] = {
             name="engagements",
             grain="one reaction",
             moment="occurred_at",
+            binding_early="event_type IN ('unsubscribe', 'complaint', 'bounce')",
             columns=(
                 _id("message_id", "The message it reacts to", required=True),
                 Column(

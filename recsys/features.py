@@ -47,7 +47,13 @@ _COUNTS = """
         (SELECT count(*) FROM features.customer_features WHERE has_history) AS customers_with_history,
         (SELECT count(*) FROM intermediate.int_visitors__resolved) AS visitors_resolved,
         (SELECT count(*) FROM features.customer_topics) AS choices,
-        (SELECT count(*) FROM features.customer_topics WHERE products = 0) AS choices_without_product
+        (SELECT count(*) FROM features.customer_topics WHERE products = 0) AS choices_without_product,
+        (SELECT count(*) FROM staging.stg_shop__suppressions) AS suppressions,
+        (SELECT count(*) FROM intermediate.int_suppressions__unmatched) AS suppressions_of_nobody,
+        (SELECT count(*) FROM intermediate.int_engagements__suppressed) AS objecting_reactions,
+        (
+            SELECT count(*) FROM intermediate.int_engagements__suppressed WHERE customer_id IS NULL
+        ) AS reactions_to_unknown_messages
 """
 
 
@@ -55,8 +61,9 @@ def run(night: Night) -> dict[str, int | str]:
     """Build the night's database anew, models tagged `features`, and write `features/*.parquet`.
 
     What an earlier attempt left is removed first. Returns counts of customers, products, interactions, of ids
-    resolved to a customer, and of choices about topics; warns of those that no eligible product is of. Raises
-    StageInputMissing when ingest has not run, FeaturesFailed when a model or a test fails.
+    resolved to a customer, of choices about topics, and of suppressions and reactions, with those that lead to
+    nothing or nobody: many of them are a warning in the log. Raises StageInputMissing when ingest has not run,
+    FeaturesFailed when a model or a test fails.
     """
     needed = [night.raw / f"{name}.parquet" for name in (*CONTRACTS, "settings", "channels", "needs")]
     missing = [path.name for path in needed if not path.is_file()]
@@ -69,11 +76,33 @@ def run(night: Night) -> dict[str, int | str]:
     with connect(night.warehouse, read_only=True) as con:
         for name, query in HANDED_ON.items():
             copy_to_parquet(con, query, night.features / f"{name}.parquet")
-        counts = small_frame(con, _COUNTS).row(0, named=True)
+        counts = {name: int(count) for name, count in small_frame(con, _COUNTS).row(0, named=True).items()}
     if counts["choices_without_product"]:
         log.warning(
             "features: %s of %s choices are about topics that no eligible product has",
             f"{counts['choices_without_product']:,}",
             f"{counts['choices']:,}",
         )
-    return {name: int(count) for name, count in counts.items()}
+    for warning in unheard(night, counts):
+        log.warning("features: %s", warning)
+    return dict(counts)
+
+
+def unheard(night: Night, counts: dict[str, int]) -> list[str]:
+    """What customers may have said without being heard: too many suppressions that lead to nobody, and reactions to
+    messages that nobody knows. Sentences with counts; none when all is well.
+    """
+    said = []
+    lost, of = counts["suppressions_of_nobody"], counts["suppressions"]
+    if lost > night.shop.permission.max_share_of_nobody * of:
+        said.append(
+            f"{lost:,} of {of:,} suppressions match no customer by id, e-mail address or phone number. "
+            "Are the columns of suppressions mapped to the right ones?"
+        )
+    lost, of = counts["reactions_to_unknown_messages"], counts["objecting_reactions"]
+    if lost:
+        said.append(
+            f"{lost:,} of {of:,} unsubscribes, complaints and bounces react to messages that are not in contacts, so "
+            "nobody knows who is meant. Deliver those contacts, or the people as suppressions."
+        )
+    return said

@@ -17,6 +17,9 @@ The hard ones all gave consent by e-mail unless said otherwise:
 | both | granted and withdrew at the same moment | no_consent |
 | silent | never said anything | no_consent |
 | called | suppressed by phone number, for all channels | suppressed |
+| renamed, returned | withdrew under an old id; returned said yes again since | no_consent, exported |
+| borrowed | consented under an old id only | no_consent |
+| banned, bounced | suppressed under an old id; a message bounced | suppressed |
 | listless | gets no recommendation | too_few_items |
 | today, ends | the consent ends with the night, and a second later | consent_expired, exported |
 
@@ -162,6 +165,11 @@ HARD_CUSTOMERS = [
     _customer("lapsed"),
     _customer("quit"),
     _customer("moved"),
+    _customer("renamed"),
+    _customer("returned"),
+    _customer("borrowed"),
+    _customer("banned"),
+    _customer("bounced"),
     _customer("called", phone="+49 (151) 123-45.67"),
     _customer("listless"),
     _customer("today"),
@@ -173,7 +181,7 @@ HARD_CUSTOMERS = [
 def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
     night = Night(write_shop(tmp_path_factory.mktemp("hard")), RUN_DATE)
     names = [str(row["customer_id"]) for row in HARD_CUSTOMERS]
-    plain = [name for name in names if name not in {"both", "silent", "today", "ends"}]
+    plain = [name for name in names if name not in {"both", "silent", "today", "ends", "borrowed"}]
     write_raw(
         night,
         customers=HARD_CUSTOMERS,
@@ -190,6 +198,11 @@ def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
             _consent("husband", "withdrawn", occurred_at=_at("2026-01-02")),
             _consent("husband", channel="sms", occurred_at=_at("2026-03-01")),
             _consent("silent", channel="sms"),
+            _consent("renamed-old", "withdrawn", occurred_at=_at("2026-02-01")),
+            _consent("renamed", channel="sms"),
+            _consent("returned-old", "withdrawn", occurred_at=_at("2025-02-01")),
+            _consent("borrowed-old"),
+            _consent("borrowed", purpose="personalisation"),
             _consent("silent", purpose="personalisation"),
             _consent("today", valid_until=_at("2026-04-01T00:00:00")),
             _consent("ends", valid_until=_at("2026-04-01T00:00:01")),
@@ -198,7 +211,10 @@ def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
             _suppression("all", phone="+491511234567"),
             _suppression("email", customer_id="barred"),
             _suppression("sms", customer_id="free"),
+            _suppression("email", customer_id="banned-old"),
         ],
+        contacts=[{"message_id": "m1", "customer_id": "bounced", "channel": "email", "sent_at": _at("2026-02-01")}],
+        engagements=[{"message_id": "m1", "event_type": "bounce", "occurred_at": _at("2026-02-02")}],
         preferences=[
             _pause("pause", "2026-04-01"),
             _pause("back", "2026-06-01", occurred_at=_at("2026-01-01")),
@@ -241,6 +257,10 @@ def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
             {"visitor_id": "tie", "customer_id": "old", "seen_at": _at("2026-01-01")},
             {"visitor_id": "old", "customer_id": "new", "seen_at": _at("2026-01-01")},
             {"visitor_id": "lost", "customer_id": "found", "seen_at": _at("2026-01-01")},
+            *(
+                {"visitor_id": f"{name}-old", "customer_id": name, "seen_at": _at("2026-01-01")}
+                for name in ("renamed", "returned", "borrowed", "banned")
+            ),
         ],
     )
     return build(night, {name: ["popular green", "popular black"] for name in names if name not in {"listless", "kid"}})

@@ -46,6 +46,8 @@ WINDOW = {
     "send_not_after": pl.lit(datetime(2026, 4, 1, 22)),
 }
 """The day after the night in Germany, from the night's end on."""
+LEARNT = ("ann", "ben", "cat", "dan", "eve")
+POPULAR = ("green", "hammer", "black", "mint", "saw", "drill")
 EXPORTED = [customer for customer, status in STATUS.items() if status == "exported"]
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -143,6 +145,7 @@ def write_night(folder: Path) -> Night:
     toy.write_raw(night)
     made = tables(night)
     write_parquet(recommendations(), night.recommendations)
+    write_features(night)
     for name, frame in made.items():
         write_parquet(frame, night.decisions / f"{name}.parquet")
     for channel in night.shop.channels:
@@ -154,6 +157,15 @@ def write_night(folder: Path) -> Night:
         write_cells(file_cells(channel, made).clear(), beside(night, channel.name, "clear"))
     write_cells(made["sync_catalogue__products"].cast(pl.String), file_of(night, "catalogue"))
     return night
+
+
+def write_features(night: Night) -> None:
+    """What was learnt from: everybody allows it; the popular products in their order."""
+    people = pl.DataFrame({"customer_id": list(STATUS), "may_personalise": True})
+    write_parquet(people, night.features / "customers.parquet")
+    write_parquet(pl.DataFrame({"customer_id": LEARNT}), night.features / "interactions.parquet")
+    ranks = range(1, len(POPULAR) + 1)
+    write_parquet(pl.DataFrame({"product_id": POPULAR, "rank": ranks}), night.features / "popularity.parquet")
 
 
 def change_parquet(path: Path, change: Change) -> None:

@@ -5,15 +5,17 @@ Written from the rules and not from the SQL, so that the two can be compared. Ro
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
 CHANNELS = ("email", "sms", "push", "post", "ads")
 FIELD_OF = {"email": "email", "sms": "phone"}
 STRICTNESS = ("withdrawn", "denied", "granted")
+REASON_OF = {"unsubscribe": "unsubscribe", "complaint": "complaint", "bounce": "hard_bounce"}
+FARTHEST = 100
 Row = Mapping[str, Any]
 
 
@@ -56,8 +58,37 @@ def is_usable(channel: str, address: str | None) -> bool:
     )
 
 
+def owners(customers: Iterable[str], sightings: Iterable[tuple[str | None, str | None, datetime]]) -> dict[str, str]:
+    """Every id that leads to a known customer, with that customer; customers lead to themselves.
+
+    An id goes to the customer it reaches over the fewest links through unknown ids; of several the link seen last,
+    then the smaller customer id, decides.
+    """
+    last_seen: dict[str, dict[str, datetime]] = defaultdict(dict)
+    for one, other, at in sightings:
+        if one and other and one != other:
+            for here, there in ((one, other), (other, one)):
+                last_seen[here][there] = max(at, last_seen[here].get(there, at))
+    found = {name: name for name in customers}
+    newest = set(found)
+    for _ in range(FARTHEST):
+        reached: dict[str, str] = {}
+        for stranger in {there for here in newest for there in last_seen.get(here, ())} - found.keys():
+            ways = [(at, found[there]) for there, at in last_seen[stranger].items() if there in newest]
+            latest = max(at for at, _ in ways)
+            reached[stranger] = min(name for at, name in ways if at == latest)
+        if not reached:
+            break
+        found |= reached
+        newest = set(reached)
+    return found
+
+
 class Oracle:
-    """What may be done with the people of one night. Statements at or after its end were not heard."""
+    """What may be done with the people of one night.
+
+    Statements at or after its end were not heard, but for those that say no.
+    """
 
     def __init__(
         self,
@@ -69,25 +100,51 @@ class Oracle:
         run_date: date,
         end: datetime,
         min_age: int,
+        identities: Iterable[Row] = (),
+        web_events: Iterable[Row] = (),
+        order_lines: Iterable[Row] = (),
+        contacts: Iterable[Row] = (),
+        engagements: Iterable[Row] = (),
     ) -> None:
         self.customers = {row["customer_id"]: row for row in customers}
         self.run_date, self.end, self.min_age = run_date, end, min_age
+        moments = ((identities, "seen_at"), (web_events, "occurred_at"), (order_lines, "ordered_at"))
+        sightings = [
+            (row.get("visitor_id"), row.get("customer_id"), row[moment]) for rows, moment in moments for row in rows
+        ]
+        self.owner = owners(self.customers, (seen for seen in sightings if seen[2] < end))
         self.said: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
         for row in consents:
-            if row["occurred_at"] < end:
-                self.said[row["customer_id"], row["purpose"], row["channel"]].append(row)
+            who = row["customer_id"]
+            if row["status"] != "granted":
+                self.said[self.owner.get(who, who), row["purpose"], row["channel"]].append(row)
+            elif row["occurred_at"] < end:
+                self.said[who, row["purpose"], row["channel"]].append(row)
         self.pauses: dict[str, list[Row]] = defaultdict(list)
         for row in preferences:
             if row["occurred_at"] < end and row["choice"] == "pause_until":
-                self.pauses[row["customer_id"]].append(row)
+                self.pauses[self.owner.get(row["customer_id"], row["customer_id"])].append(row)
         self.barred: dict[tuple[str, str | None], set[str]] = defaultdict(set)
         self.erased: set[tuple[str, str | None]] = set()
+        self.unmatched = 0
+        known = {key for row in self.customers.values() for key in self._keys(row)}
         for row in suppressions:
-            if row["occurred_at"] < end:
-                for key in self._keys(row):
-                    self.barred[key].add("all" if row["reason"] == "erased" else row["channel"])
-                    if row["reason"] == "erased":
-                        self.erased.add(key)
+            keys = self._keys(row)
+            for key in keys:
+                self.barred[key].add("all" if row["reason"] == "erased" else row["channel"])
+                if row["reason"] == "erased":
+                    self.erased.add(key)
+            self.unmatched += known.isdisjoint(keys)
+        sent = {row["message_id"]: row for row in contacts if row["sent_at"] < end}
+        self.unknown_messages = 0
+        for row in engagements:
+            message = sent.get(row["message_id"])
+            if row["event_type"] not in REASON_OF:
+                continue
+            if message is None:
+                self.unknown_messages += 1
+            else:
+                self.barred[self._id(message["customer_id"])].add(message["channel"])
         self.objections: set[tuple[str, str]] = set()
         for name, row in self.customers.items():
             for channel, field in FIELD_OF.items():
@@ -97,10 +154,12 @@ class Oracle:
                 if address is not None and (refused or self.is_suppressed(name, channel)):
                     self.objections.add((channel, address))
 
-    @staticmethod
-    def _keys(row: Row) -> list[tuple[str, str | None]]:
+    def _id(self, who: str | None) -> tuple[str, str | None]:
+        return ("id", self.owner.get(who, who) if who is not None else None)
+
+    def _keys(self, row: Row) -> list[tuple[str, str | None]]:
         keys = [
-            ("id", row.get("customer_id")),
+            self._id(row.get("customer_id")),
             ("email", plain_email(row.get("email"))),
             ("phone", plain_phone(row.get("phone"))),
         ]
@@ -197,3 +256,24 @@ class Oracle:
         refuses = any(statement["status"] != "granted" for statement in told)
         is_barred = any("all" in self.barred[key] for key in self._keys(self.customers[name]))
         return not is_barred and not (refuses and not agrees) and not self.is_minor(name)
+
+    def popular(
+        self, order_lines: Iterable[Row], products: Iterable[str], days: int, allowed: set[str]
+    ) -> dict[str, int]:
+        """Ranks of the products by how many bought and kept them lately, then ever, then by id.
+
+        Customers who may not be personalised do not count; ids that lead to nobody do.
+        """
+        since = self.end - timedelta(days=days)
+        recent: dict[tuple[str, str], int] = defaultdict(int)
+        ever: dict[tuple[str, str], int] = defaultdict(int)
+        for row in order_lines:
+            who = row.get("customer_id") or row["visitor_id"]
+            person = self.owner.get(who, who)
+            if row["ordered_at"] < self.end and (person in allowed or person not in self.customers):
+                ever[row["product_id"], person] += row["quantity"]
+                if row["ordered_at"] >= since:
+                    recent[row["product_id"], person] += row["quantity"]
+        buyers = [Counter(product for (product, _), kept in lines.items() if kept > 0) for lines in (recent, ever)]
+        ordered = sorted(products, key=lambda product: (-buyers[0][product], -buyers[1][product], product))
+        return {product: rank for rank, product in enumerate(ordered, start=1)}

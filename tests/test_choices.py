@@ -309,6 +309,5 @@ def test_ids_are_followed_over_several_links_to_the_nearest_customer(tmp_path: P
     seen = [{"visitor_id": v, "customer_id": c, "seen_at": at(f"2026-01-0{day}")} for v, c, day in links]
     write_raw(night, identities=seen, web_events=[], order_lines=[])
     customers = pl.DataFrame({"customer_id": ["ann", "ben"]})
-    ids = pl.Series(["far", "near", "tie", "island", "ann"])
-    found = dict(identity.owners(night, ids, customers).iter_rows())
-    assert found == {"ann": "ann", "ben": "ben", "near": "ann", "far": "ann", "tie": "ben"}
+    found = dict(identity.resolved(night, customers).iter_rows())
+    assert found == {"ben": "ben", "ann": "ann", "near": "ann", "far": "ann", "tie": "ben"}

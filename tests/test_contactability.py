@@ -33,6 +33,12 @@ SCHEMA = """
     CREATE TABLE staging.stg_shop__suppressions (
         customer_id VARCHAR, email VARCHAR, phone VARCHAR, channel VARCHAR, reason VARCHAR, occurred_at TIMESTAMP
     );
+    CREATE TABLE intermediate.int_visitors__resolved (visitor_id VARCHAR, customer_id VARCHAR);
+    CREATE VIEW intermediate.int_ids__resolved AS
+        SELECT customer_id AS id, customer_id FROM staging.stg_shop__customers;
+    CREATE TABLE intermediate.int_engagements__suppressed (
+        customer_id VARCHAR, contact_channel VARCHAR, reason VARCHAR, occurred_at TIMESTAMP
+    );
 """
 MODELS = (
     "int_customers__addressed",

@@ -193,6 +193,8 @@ def test_unit_tests_pass(toy_night: Built) -> None:
         "int_customers__addressed",
         "int_consents__current",
         "int_suppressions__matched",
+        "int_suppressions__unmatched",
+        "int_engagements__suppressed",
         "int_addresses__claimed",
         "int_recipients__named",
         "int_addresses__objected",

@@ -69,6 +69,11 @@ def test_each_of_the_six_is_decided_with_a_reason(
         ("both", "no_consent"),
         ("silent", "no_consent"),
         ("called", "suppressed"),
+        ("renamed", "no_consent"),
+        ("returned", "exported"),
+        ("borrowed", "no_consent"),
+        ("banned", "suppressed"),
+        ("bounced", "suppressed"),
         ("listless", "too_few_items"),
         ("today", "consent_expired"),
         ("ends", "exported"),
@@ -258,7 +263,7 @@ def test_deciding_needs_the_stages_before(tmp_path, toy_night: Built) -> None:
 def test_nobody_without_a_current_grant_is_a_recipient(hard_night: Built, toy_night: Built) -> None:
     for built, allowed in (
         (toy_night, {"ann", "ben"}),
-        (hard_night, {"new", "twin-a", "back", "adult", "ends", "private", "unasked", "lapsed"}),
+        (hard_night, {"new", "twin-a", "back", "adult", "ends", "private", "unasked", "lapsed", "returned"}),
     ):
         for table in ("sync_email_file__recipients", "sync_crm_file__recipients"):
             assert set(handed_on(built, table).get_column("customer_id")) == allowed

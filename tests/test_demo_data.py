@@ -392,6 +392,14 @@ def test_most_customers_allow_personalisation_and_answer_the_same_everywhere(dem
     assert at_once["status"].max() == 1
 
 
+def test_some_customers_are_minors_and_some_do_not_tell_their_age(demo: Demo) -> None:
+    young = permission.gather(demo.night).minors.height
+    assert 10 < young < 60
+    born = demo.raw("customers")["birth_year"]
+    assert 500 < born.null_count() < 700
+    assert born.max() <= 2014
+
+
 def test_one_customer_in_twenty_has_no_history(demo: Demo) -> None:
     resolved = demo.truth("visitors").filter(pl.col("linked_date") <= LAST_DAY).select("visitor_id", "customer_id")
     ids = [

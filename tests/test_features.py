@@ -148,6 +148,10 @@ def test_the_stage_counts_for_people(toy_night: Built) -> None:
         "visitors_resolved": 1,
         "choices": 0,
         "choices_without_product": 0,
+        "suppressions": 1,
+        "suppressions_of_nobody": 0,
+        "objecting_reactions": 0,
+        "reactions_to_unknown_messages": 0,
     }
 
 

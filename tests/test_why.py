@@ -259,6 +259,11 @@ NOT_SUPPRESSED = "E-mail: no suppression matches their customer id, e-mail addre
         ),
         (
             [statement("granted", "2026-01-01"), statement("withdrawn", "2026-04-01")],
+            "they took their consent to marketing back on 2026-04-01 00:00 "
+            "(the newest of 2 statements; its source was not recorded).",
+        ),
+        (
+            [statement("granted", "2026-01-01"), statement("granted", "2026-04-01", valid_until=datetime(2027, 1, 1))],
             "they agreed to marketing on 2026-01-01 00:00, without an end "
             "(the only statement; its source was not recorded).",
         ),
@@ -342,6 +347,16 @@ def test_addresses_are_compared_as_dbt_compares_them() -> None:
     for name, normal_form in NORMAL_FORMS.items():
         body = macros.split(f"macro {name}(column) -%}}")[1].split("{%- endmacro")[0]
         assert body.strip().replace("{{ column }}", "text") == normal_form
+
+
+def test_what_stands_against_somebody_by_a_roundabout_way_is_told(hard_night: Built) -> None:
+    told = {who: part(tell(hard_night.night, who), "Permission") for who in ("renamed", "banned", "bounced")}
+    said = "(the newest of 2 statements, said under another id of theirs; its source was not recorded)."
+    assert told["renamed"][0].endswith(said)
+    assert told["banned"][1].endswith("they asked not to be contacted (matched by another id of theirs).")
+    assert told["bounced"][1] == (
+        "E-mail: suppressed since 2026-02-02 00:00: an earlier message bounced (matched by a message sent to them)."
+    )
 
 
 def test_a_shared_address_is_told_without_saying_whose_it_is(hard_night: Built) -> None:

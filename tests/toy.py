@@ -202,16 +202,22 @@ def write_shop(folder: Path, **rows: list[dict[str, object]]) -> Shop:
     return load_shop(path)
 
 
+def raw_frame(night: Night, table: str, rows: list[dict[str, object]] | None = None) -> pl.DataFrame:
+    """The rows of one table that a night may read, as ingest orders them: those in time, and a customer's no."""
+    contract, every = CONTRACTS[table], frame(table, rows)
+    if contract.moment:
+        early = pl.sql_expr(contract.binding_early or "false")
+        every = every.filter(pl.col(contract.moment).lt(night.end).fill_null(True) | early)
+    return every.sort(every.columns)
+
+
 def write_raw(night: Night, **rows: list[dict[str, object]]) -> None:
     """What ingest would leave in `night.raw`, straight from the rows: for tests of the stages behind it."""
     from recsys import ledger
     from recsys.ingest.assemble import write_quarantine, write_settings
 
-    for name, contract in CONTRACTS.items():
-        table = frame(name, rows.get(name))
-        if contract.moment:
-            table = table.filter(pl.col(contract.moment).lt(night.end).fill_null(True))
-        write_parquet(table.sort(table.columns), night.raw / f"{name}.parquet")
+    for name in CONTRACTS:
+        write_parquet(raw_frame(night, name, rows.get(name)), night.raw / f"{name}.parquet")
     write_quarantine(night, [])
     write_settings(night)
     ledger.link(night, {})

@@ -40,6 +40,7 @@ def make_cards(rng: np.random.Generator, size: int) -> pl.DataFrame:
 
     A few people share an e-mail address, a few have none, and a few have one that is not valid; phones likewise, only
     that nobody shares one. A change is of the address or of the number; whoever never changes keeps what was before.
+    Three in ten do not tell their birth year; one in fifty is too young for the shop's letters.
     """
     number = np.arange(size)
     country = pl.col("country")
@@ -55,6 +56,8 @@ def make_cards(rng: np.random.Generator, size: int) -> pl.DataFrame:
     )
     email, new_email = _emails(rng, people["first_name"], number)
     phone, new_phone = _phones(rng, number)
+    is_pupil = rng.random(size) < 0.02
+    born = pl.when(pl.Series(is_pupil)).then(pl.Series(rng.integers(2011, 2015, size))).otherwise("born")
     changes_email = people["changes_email"]
     return people.select(
         "first_name",
@@ -62,7 +65,7 @@ def make_cards(rng: np.random.Generator, size: int) -> pl.DataFrame:
         "country",
         country.replace_strict(_LANGUAGES, return_dtype=pl.String).alias("language"),
         country.replace_strict(_ZONES, return_dtype=pl.String).alias("timezone"),
-        pl.when("tells_age").then("born").alias("birth_year"),
+        pl.when("tells_age").then(born).alias("birth_year"),
         email.alias("email_before"),
         new_email.zip_with(changes_email, email).alias("email_after"),
         phone.alias("phone_before"),

@@ -21,13 +21,19 @@ SUPPRESSION_WORDS: dict[str, str] = {
     "erased": "they asked to be erased",
 }
 
+_OTHER_IDS = """
+    SELECT visitor_id FROM warehouse.intermediate.int_visitors__resolved WHERE customer_id = $customer
+    ORDER BY visitor_id
+"""
+
 _CONSENT = """
-    SELECT status, occurred_at, valid_until, source, count(*) OVER () AS statements,
+    SELECT customer_id = $customer AS is_own, status, occurred_at, valid_until, source, count(*) OVER () AS statements,
         count(*) OVER (PARTITION BY occurred_at) AS at_that_moment
     FROM read_parquet($consents)
-    WHERE customer_id = $customer AND purpose = 'marketing' AND channel = $contact_channel
+    WHERE (customer_id = $customer OR (status <> 'granted' AND list_contains($others::VARCHAR[], customer_id)))
+        AND purpose = 'marketing' AND channel = $contact_channel
     ORDER BY occurred_at DESC, CASE status WHEN 'withdrawn' THEN 1 WHEN 'denied' THEN 2 ELSE 3 END,
-        valid_until NULLS LAST, source NULLS LAST
+        valid_until NULLS LAST, is_own DESC, source NULLS LAST
     LIMIT 1
 """
 
@@ -43,16 +49,28 @@ _SUPPRESSIONS = """
     WITH customer AS (
         SELECT customer_id, normalised_email(email) AS email, normalised_phone(phone) AS phone
         FROM read_parquet($customers) WHERE customer_id = $customer
+    ), said AS (
+        SELECT customer_id, email, phone, channel, reason, occurred_at, false AS is_reaction
+        FROM read_parquet($suppressions)
+        UNION ALL
+        SELECT customer_id, NULL, NULL, channel,
+            CASE event_type WHEN 'bounce' THEN 'hard_bounce' ELSE event_type END, occurred_at, true
+        FROM read_parquet($engagements) JOIN read_parquet($contacts) USING (message_id)
+        WHERE event_type IN ('unsubscribe', 'complaint', 'bounce')
     ), matched AS (
         SELECT said.channel, said.reason, said.occurred_at,
-            coalesce(said.customer_id = customer.customer_id, false) AS by_id,
+            NOT is_reaction AND coalesce(said.customer_id = customer.customer_id, false) AS by_id,
+            NOT is_reaction AND coalesce(list_contains($others::VARCHAR[], said.customer_id), false) AS by_other_id,
             coalesce(normalised_email(said.email) = customer.email, false) AS by_email,
-            coalesce(normalised_phone(said.phone) = customer.phone, false) AS by_phone
-        FROM read_parquet($suppressions) AS said CROSS JOIN customer
+            coalesce(normalised_phone(said.phone) = customer.phone, false) AS by_phone,
+            is_reaction AND list_contains(
+                list_append($others::VARCHAR[], customer.customer_id), said.customer_id
+            ) AS by_message
+        FROM said CROSS JOIN customer
     )
-    SELECT channel, reason, occurred_at, bool_or(by_id) AS by_id, bool_or(by_email) AS by_email,
-        bool_or(by_phone) AS by_phone
-    FROM matched WHERE by_id OR by_email OR by_phone
+    SELECT channel, reason, occurred_at, bool_or(by_id) AS by_id, bool_or(by_other_id) AS by_other_id,
+        bool_or(by_email) AS by_email, bool_or(by_phone) AS by_phone, bool_or(by_message) AS by_message
+    FROM matched WHERE by_id OR by_other_id OR by_email OR by_phone OR by_message
     GROUP BY channel, reason, occurred_at
     ORDER BY occurred_at, reason, channel
 """
@@ -63,8 +81,10 @@ def tell_permission(
 ) -> list[str]:
     """Per contact channel: the statement about marketing that counts, and every suppression that matches.
 
-    Addresses are compared and never shown.
+    What was said under other ids of theirs is told once the stage features has found those. Addresses and ids are
+    compared and never shown.
     """
+    others = _other_ids(con, night, customer)
     for name, normal_form in NORMAL_FORMS.items():
         con.execute(f"CREATE OR REPLACE TEMP MACRO {name}(text) AS {normal_form}")
     suppressions = small_frame(
@@ -72,8 +92,11 @@ def tell_permission(
         _SUPPRESSIONS,
         {
             "customer": customer,
-            "customers": str(night.raw / "customers.parquet"),
-            "suppressions": str(night.raw / "suppressions.parquet"),
+            "others": others,
+            **{
+                table: str(night.raw / f"{table}.parquet")
+                for table in ("customers", "suppressions", "engagements", "contacts")
+            },
         },
     ).rows(named=True)
     lines = []
@@ -83,6 +106,7 @@ def tell_permission(
             _CONSENT,
             {
                 "customer": customer,
+                "others": others,
                 "contact_channel": contact_channel,
                 "consents": str(night.raw / "consents.parquet"),
             },
@@ -92,6 +116,13 @@ def tell_permission(
         said = [_said(consents[0], night.end) if consents else _SILENCE, *_held_against(against)]
         lines += [f"{name}: {sentence}" for sentence in said]
     return lines
+
+
+def _other_ids(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> list[str]:
+    """The ids that lead to the customer; none before the stage features is done."""
+    if not (night.features / "customers.parquet").is_file():
+        return []
+    return small_frame(con, _OTHER_IDS, {"customer": customer}).get_column("visitor_id").to_list()
 
 
 _SILENCE = "they never said anything about marketing, and unknown counts as no."
@@ -117,6 +148,8 @@ def _said(consent: dict[str, Any], night_end: datetime) -> str:
     )
     if consent["at_that_moment"] > 1:
         which += ", and the strictest of those made at that moment"
+    if not consent["is_own"]:
+        which += ", said under another id of theirs"
     return f"{said} ({which}; {source})."
 
 
@@ -135,7 +168,13 @@ def is_for(suppression: dict[str, Any], contact_channel: str) -> bool:
 
 
 def _suppression(row: dict[str, Any]) -> str:
-    ways = {"by_id": "customer id", "by_email": "e-mail address", "by_phone": "phone number"}
+    ways = {
+        "by_id": "customer id",
+        "by_other_id": "another id of theirs",
+        "by_email": "e-mail address",
+        "by_phone": "phone number",
+        "by_message": "a message sent to them",
+    }
     matched = " and ".join(words for way, words in ways.items() if row[way])
     scope = ", for every contact channel" if row["channel"] == EVERY_CHANNEL or row["reason"] == ERASED else ""
     reason = SUPPRESSION_WORDS.get(row["reason"], row["reason"])

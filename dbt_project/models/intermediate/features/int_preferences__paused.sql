@@ -3,11 +3,12 @@
 with preferences as (
 
     select
-        customer_id,
-        trim(value) as day,
-        occurred_at
-    from {{ ref('stg_shop__preferences') }}
-    where choice = 'pause_until'
+        ids.customer_id,
+        trim(preferences.value) as day,
+        preferences.occurred_at
+    from {{ ref('stg_shop__preferences') }} as preferences
+    inner join {{ ref('int_ids__resolved') }} as ids on preferences.customer_id = ids.id
+    where preferences.choice = 'pause_until'
 
 ),
 

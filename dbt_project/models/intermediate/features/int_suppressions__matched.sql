@@ -1,4 +1,5 @@
 -- A suppression holds for whoever it names: by customer, by e-mail address or by phone number, whichever is given.
+-- A customer is also named by every id that leads to them.
 with suppressions as (
 
     select
@@ -11,11 +12,16 @@ with suppressions as (
         occurred_at
     from {{ ref('stg_shop__suppressions') }}
 
+    union all
+
+    select customer_id, null, null, contact_channel, reason, occurred_at
+    from {{ ref('int_engagements__suppressed') }}
+
 ),
 
-customers as (
+ids as (
 
-    select customer_id from {{ ref('stg_shop__customers') }}
+    select * from {{ ref('int_ids__resolved') }}
 
 ),
 
@@ -27,9 +33,9 @@ addresses as (
 
 matches as (
 
-    select customers.customer_id, suppressions.channel, suppressions.reason, suppressions.occurred_at
+    select ids.customer_id, suppressions.channel, suppressions.reason, suppressions.occurred_at
     from suppressions
-    inner join customers on suppressions.customer_id = customers.customer_id
+    inner join ids on suppressions.customer_id = ids.id
 
     union all
 

@@ -1,0 +1,82 @@
+"""The independent re-count of what the lists were made from: whose behaviour was used, and what sold best.
+
+Compares features/, which the model reads, with raw/; no SQL is shared with the dbt project.
+"""
+
+from datetime import timedelta
+
+import polars as pl
+
+from expectations.facts import Facts
+from expectations.findings import found_none
+from expectations.permission import Permissions
+from recsys.audit import Check
+from recsys.night import Night
+
+SUITE = "recount/learnt"
+
+
+def check(night: Night, known: Facts, permissions: Permissions) -> list[Check]:
+    """Three checks: who may be personalised, whose interactions were learnt from, and the order of the popular list."""
+    handed = pl.read_parquet(night.features / "customers.parquet")
+    learnt = pl.scan_parquet(night.features / "interactions.parquet").select("customer_id").unique().collect()
+    popular = pl.read_parquet(night.features / "popularity.parquet", columns=["product_id", "rank"]).sort("rank")
+    expected = (
+        permissions.customers.select("customer_id")
+        .join(permissions.minors, on="customer_id", how="anti")
+        .with_columns(expected=pl.col("customer_id").is_in(permissions.personalised["customer_id"].implode()))
+    )
+    people = handed.join(expected, on="customer_id", how="full", coalesce=True)
+    misjudged = people.filter(pl.col("may_personalise").ne_missing(pl.col("expected")))
+    others = learnt.join(permissions.personalised, on="customer_id", how="anti")
+    ranks = popularity(night, known, permissions)
+    misplaced = popular.join(ranks, on=["product_id", "rank"], how="anti")
+    missing = ranks.join(popular, on=["product_id", "rank"], how="anti")
+    return [
+        found_none(SUITE, "personalised_are_those_who_allow_it", misjudged.height, people.height, noun="customers"),
+        found_none(SUITE, "learnt_from_those_who_allow_it", others.height, learnt.height, noun="customers"),
+        found_none(
+            SUITE,
+            "popular_counts_those_who_allow_it",
+            max(misplaced.height, missing.height),
+            max(ranks.height, popular.height),
+            noun="places",
+        ),
+    ]
+
+
+def popularity(night: Night, known: Facts, permissions: Permissions) -> pl.DataFrame:
+    """product_id and rank of every eligible product, by distinct buyers lately, then ever, then product_id.
+
+    A buyer is a customer who may be personalised, or an id that leads to nobody; orders of the other customers do not
+    count. Somebody bought what they kept: pieces ordered less pieces returned.
+    """
+    since = night.end - timedelta(days=night.shop.recommend.popular_days)
+    others = permissions.customers.join(permissions.personalised, on="customer_id", how="anti")
+    person = pl.coalesce("leads_to", "id")
+    buyers = (
+        pl.scan_parquet(night.raw / "order_lines.parquet")
+        .filter(pl.col("ordered_at") < night.end)
+        .select(
+            pl.coalesce("customer_id", "visitor_id").alias("id"),
+            "product_id",
+            "quantity",
+            recent=pl.col("quantity") * (pl.col("ordered_at") >= since).cast(pl.Int64),
+        )
+        .join(permissions.ids.rename({"customer_id": "leads_to"}).lazy(), on="id", how="left")
+        .with_columns(person=person)
+        .join(others.lazy(), left_on="person", right_on="customer_id", how="anti")
+        .group_by("product_id", "person")
+        .agg(pl.col("quantity", "recent").sum())
+        .group_by("product_id")
+        .agg((pl.col("recent") > 0).sum(), (pl.col("quantity") > 0).sum().alias("ever"))
+        .collect()
+    )
+    return (
+        known.products.filter("is_eligible")
+        .select("product_id")
+        .join(buyers, on="product_id", how="left")
+        .with_columns(pl.col("recent", "ever").fill_null(0))
+        .sort("recent", "ever", "product_id", descending=[True, True, False])
+        .select("product_id", rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+    )
