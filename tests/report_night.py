@@ -92,6 +92,11 @@ CREATE TABLE features.customer_topics AS
 CREATE TABLE features.customer_topic_rules AS
     SELECT '' AS customer_id, '' AS topic, '' AS effect, '' AS because, 1.0::DOUBLE AS factor, 1::INTEGER AS at_most
     LIMIT 0;
+CREATE TABLE features.category_rhythms AS
+    SELECT DISTINCT lower(category) AS category, 'unknown' AS kind FROM products WHERE NOT sensitive;
+CREATE TABLE features.category_successors AS SELECT '' AS category, '' AS next_category, 1::BIGINT AS rank LIMIT 0;
+CREATE TABLE features.customer_needs AS SELECT '' AS customer_id, '' AS category, '' AS state LIMIT 0;
+CREATE TABLE features.customer_concentration AS SELECT '' AS customer_id, '' AS category, 1.0::DOUBLE AS share LIMIT 0;
 CREATE TABLE marketing.customer_contactability AS
     SELECT customer_id, 'email' AS contact_channel, NULL::VARCHAR AS reason, true AS is_contactable,
         NULL::TIMESTAMP AS consent_valid_until

@@ -1,6 +1,7 @@
 """From scores to lists, in the small and as laws."""
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,8 +51,15 @@ def test_what_was_bought_and_is_not_used_up_is_not_named_again():
             "product_id": ["green", "hammer", "oolong", "riddle", "discontinued", "saw"],
             "is_bought": [True, True, True, True, True, False],
         }
-    )
+    ).with_columns(is_due=pl.lit(None, pl.Boolean))
     assert not_again(interactions, PRODUCTS).rows() == [("ann", "hammer"), ("ann", "riddle"), ("ann", "discontinued")]
+
+
+@pytest.mark.parametrize(("is_due", "left_out"), [(True, False), (False, True), (None, False)])
+def test_what_is_used_up_is_named_again_once_it_is_due_or_nobody_knows(is_due, left_out):
+    bought = {"customer_id": ["ann"], "product_id": ["green"], "is_bought": [True], "is_due": [is_due]}
+    interactions = pl.DataFrame(bought, schema_overrides={"is_due": pl.Boolean})
+    assert not_again(interactions, PRODUCTS).rows() == ([("ann", "green")] if left_out else [])
 
 
 def test_customers_with_too_few_or_no_rows_are_short():

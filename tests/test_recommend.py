@@ -14,6 +14,7 @@ from recsys import recommend
 from recsys.errors import ModelError, StageInputMissing
 from recsys.night import Night
 from recsys.tables import write_parquet
+from recsys.topic_rules import NOTHING_DUE
 
 SCHEMA = {
     "run_date": pl.Date(),
@@ -55,7 +56,7 @@ INTERACTIONS = pl.DataFrame(
     ],
     schema=["customer_id", "product_id", "weight", "is_bought"],
     orient="row",
-)
+).with_columns(is_due=pl.lit(None, pl.Boolean))
 
 
 PRODUCT_TOPICS = pl.DataFrame(
@@ -104,6 +105,7 @@ def write_features(night: Night, **changes: pl.DataFrame) -> None:
         "popularity": POPULARITY,
         "topic_rules": rules(),
         "product_topics": PRODUCT_TOPICS,
+        "due_products": NOTHING_DUE,
     }
     for name, table in (tables | changes).items():
         write_parquet(table, night.features / f"{name}.parquet")
@@ -211,7 +213,7 @@ def test_places_that_individual_scores_leave_are_filled_with_popular_items(night
 def test_products_that_may_not_be_recommended_still_tell_about_taste(night):
     """Gus and Hal share only the oolong, which is out of stock; through it Gus gets Hal's mint."""
     rows = [("gus", "oolong", 1.0, True), ("hal", "oolong", 1.0, True), ("hal", "mint", 1.0, True)]
-    more = pl.DataFrame(rows, schema=INTERACTIONS.columns, orient="row")
+    more = pl.DataFrame([(*row, None) for row in rows], schema=INTERACTIONS.schema, orient="row")
     customers = pl.DataFrame({"customer_id": ["gus", "hal"], "may_personalise": True})
     write_features(night, interactions=pl.concat([INTERACTIONS.filter(customer_id="dan"), more]), customers=customers)
     recommend.run(night)
@@ -326,7 +328,7 @@ def test_lists_longer_than_the_catalogue_stay_short(night):
 
 
 @pytest.mark.parametrize(
-    "missing", ["interactions", "products", "customers", "popularity", "topic_rules", "product_topics"]
+    "missing", ["interactions", "products", "customers", "popularity", "topic_rules", "product_topics", "due_products"]
 )
 def test_a_missing_input_names_the_file_and_the_stage_to_run(night, missing):
     write_features(night)
@@ -364,7 +366,7 @@ things = [f"p{i}" for i in range(7)]
     k=st.integers(1, 9),
 )
 def test_laws_of_recommendations(night, weights, bought, eligible, replenishable, k):
-    pairs = [(*pair, weight, pair in bought) for pair, weight in sorted(weights.items())]
+    pairs = [(*pair, weight, pair in bought, None) for pair, weight in sorted(weights.items())]
     write_features(
         night,
         interactions=pl.DataFrame(pairs, schema=INTERACTIONS.schema, orient="row"),

@@ -12,7 +12,7 @@ from recsys.models.popular import PopularList
 from recsys.models.recommender import LIST_SCHEMA, Recommender
 from recsys.models.topics import Topics
 from recsys.ranking import ranked, short_of
-from recsys.topic_rules import TopicRules
+from recsys.topic_rules import NOTHING_DUE, TopicRules
 
 NOTHING = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
 CATALOGUE = {
@@ -224,3 +224,29 @@ def test_no_rule_is_ever_broken_whatever_there_is_of_them(told, limits, barred, 
             assert who != customer or effect != "exclude" or not any(topic in CATALOGUE[one] for one in products)
         for (who, topic), most in limits.items():
             assert who != customer or sum(topic in CATALOGUE[one] for one in products) <= most
+
+
+@pytest.mark.parametrize(
+    ("told", "products"),
+    [
+        ([], ["saw", "green", "hammer"]),
+        ([("ann", "lift", "tools", 1.0)], ["saw", "green", "hammer"]),
+        ([("ann", "demote", "tools", 0.9)], ["green", "black", "mint"]),
+        ([("ann", "exclude", "tools", None)], ["green", "black", "mint"]),
+    ],
+)
+def test_a_product_that_is_due_is_lifted_alone_and_no_beats_it(
+    told: list[tuple[str, str, str, float | None]], products: list[str]
+) -> None:
+    due = pl.DataFrame(
+        [("ann", "saw", "tools", 10.0, "due"), ("ben", "mint", "tea", 10.0, "due")],
+        schema=NOTHING_DUE.schema,
+        orient="row",
+    )
+    ruled = TopicRules(rules(*told), topics_of(CATALOGUE), due)
+    found = popular_lists(ruled, ["ann", "cat"], 6)
+    if told and told[0][1] == "demote":
+        assert found["ann"].index("saw") > found["ann"].index("hammer")
+    else:
+        assert found["ann"][:3] == products
+    assert found["cat"] == list(RANKS)

@@ -168,7 +168,7 @@ MARTS: tuple[Mart, ...] = (
         "category_successors",
         "One row per one-off category and category that people usually turn to after it.",
         ("category", "rank"),
-        {"category": "The finished need", "next_category": "What people turn to"},
+        {"category": "The finished need", "next_category": "What people turn to", "rank": "1 has most buyers"},
     ),
     Mart(
         "features",

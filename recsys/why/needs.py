@@ -26,7 +26,7 @@ _NARROW = """
 
 def tell_needs(con: duckdb.DuckDBPyConnection, customer: str) -> list[str]:
     """One line per need that closes or comes back, per category that follows, and per narrow one; none without any."""
-    of = {"customer": customer}
+    of: dict[str, object] = {"customer": customer}
     lines = [_need(*row) for row in small_frame(con, _NEEDS, of).rows()]
     lines += [
         f"Moved up, because it is often chosen after {name}: {category}."
