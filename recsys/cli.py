@@ -3,6 +3,7 @@
 import logging
 import sys
 import tempfile
+import traceback
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -153,7 +154,10 @@ def _show(shop_file: Path, run_date: datetime) -> bool:
 
 
 def main() -> None:
-    """Run the command; our own errors end it with their message and exit code 1, without a traceback."""
+    """Run the command; our own errors end it with their message and exit code 1, without a traceback.
+
+    Of an error that is not ours only the kind and the place are told: an engine's text may quote a customer's row.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         app()
@@ -161,6 +165,10 @@ def main() -> None:
         complaints = Console(stderr=True, soft_wrap=True, highlight=False)
         complaints.print(f"[bold red]{type(error).__name__}[/]")
         complaints.print(str(error), markup=False)
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 (told by kind and place)
+        places = "".join(traceback.format_tb(error.__traceback__))
+        sys.stderr.write(f"{type(error).__name__}: a fault in the program, at\n{places}")
         sys.exit(1)
 
 

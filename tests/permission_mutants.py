@@ -274,7 +274,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "settings.run_date, true) as is_minor",
     ),
     _permitted("minors are learnt from", MINOR, "not is_objector and not is_minor", "not is_objector"),
-    _contact("any address will do", ADDRESS, "coalesce(addresses.is_valid, false)", "true"),
+    Mutant(
+        "any e-mail address will do",
+        ADDRESS,
+        f"{FEATURES}/int_customers__addressed.sql",
+        "when 'email' then {{ is_email('address') }}",
+        "when 'email' then true",
+    ),
     Mutant(
         "any number with a plus is a phone's",
         ADDRESS,

@@ -27,7 +27,7 @@ from expectations import evidence as evidence_of
 from expectations import facts, gate, permission
 from recsys import dbt, decide, features, recommend
 from recsys.channels import render
-from recsys.errors import FeaturesFailed
+from recsys.errors import FeaturesFailed, RecsysError
 from recsys.night import Night
 
 PEOPLE, SEED = 4_000, 11
@@ -73,8 +73,8 @@ class Trial:
                 features.run(self.night)
                 recommend.run(self.night)
                 decide.run(self.night)
-            except FeaturesFailed as failure:
-                return Findings((), 0, (f"the night stops: {failure}",), ())
+            except RecsysError as error:
+                return Findings((), 0, (f"the night stops before the gate: {error}",), ())
             failed_units = self._unit_tests(mutant) if unit_tests else ()
         render.run(self.night)
         data_tests = {_test_name(node) for node in nodes if node.name.startswith("test.") and node.status == "warn"}

@@ -223,7 +223,7 @@ BREAKS = [
     ("ingest", one_cell_too_many, ""),
     ("features", a_number_that_is_none, "FeaturesFailed"),
     ("features", a_customer_twice, "FeaturesFailed"),
-    ("recommend", a_broken_weight, ""),
+    ("recommend", a_broken_weight, "a fault in the program"),
     ("decide", a_rank_twice, "FeaturesFailed"),
     ("decide", a_score_that_is_none, "FeaturesFailed"),
     ("render", an_address_that_steers, "CannotRender"),
