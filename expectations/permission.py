@@ -5,11 +5,11 @@ from datetime import date, datetime
 
 import polars as pl
 
+from expectations.normal import normalised_email, normalised_phone
+from expectations.remembered import remembered
 from recsys.night import Night
 from recsys.vocabulary import EVERY_CHANNEL
 
-EDGE = r"^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$"
-PHONE_NOISE = r"[\p{Z}\p{C}()./-]+"
 STRICTEST_FIRST = {"withdrawn": 0, "denied": 1, "granted": 2}
 ADDRESSES = {"email": "email", "sms": "phone"}
 """Contact channels that lead to an address, and the column it is in."""
@@ -21,8 +21,8 @@ class Permissions:
     """What customers said and what is known against them, up to the night's end.
 
     `customers`: customer_id, email, phone, both normalised. `consents`: marketing statements. `suppressions`:
-    statements with normalised email and phone. `paused`, `minors`, `personalised` (whose behaviour may be used):
-    customer_id.
+    statements with normalised email and phone, and those that are remembered, by customer_id. `paused`, `minors`,
+    `personalised` (whose behaviour may be used): customer_id.
     """
 
     customers: pl.DataFrame
@@ -40,10 +40,11 @@ def gather(night: Night) -> Permissions:
     people = pl.read_parquet(night.raw / "customers.parquet", columns=["customer_id", "email", "phone", "birth_year"])
     said_no = pl.col("status") != "granted"
     consents = pl.scan_parquet(night.raw / "consents.parquet").filter(until | said_no).collect()
+    against = pl.scan_parquet(night.raw / "suppressions.parquet").with_columns(addresses).collect()
     said = Permissions(
         people.select("customer_id", *addresses),
         consents.filter(pl.col("purpose") == "marketing"),
-        pl.scan_parquet(night.raw / "suppressions.parquet").with_columns(addresses).collect(),
+        pl.concat([against, remembered(night)], how="diagonal"),
         paused(pl.read_parquet(night.raw / "preferences.parquet").filter(until), night.run_date),
         minors(people, night.shop.permission.min_age, night.run_date),
     )
@@ -140,15 +141,3 @@ def addressed(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
     """customer_id and address, normalised, of every customer who has one for the contact channel."""
     column = ADDRESSES[contact_channel]
     return permissions.customers.select("customer_id", address=column).drop_nulls()
-
-
-def normalised_email(column: str) -> pl.Expr:
-    """An address in the form in which two are compared: nothing invisible at its ends, lower case; null when empty."""
-    text = pl.col(column).str.replace_all(EDGE, "").str.to_lowercase()
-    return pl.when(text != "").then(text).alias(column)
-
-
-def normalised_phone(column: str) -> pl.Expr:
-    """A phone number in the form in which two are compared: digits, a + for a leading 00; null when nothing is left."""
-    text = pl.col(column).str.replace_all(PHONE_NOISE, "").str.replace("^00", "+")
-    return pl.when(text != "").then(text).alias(column)

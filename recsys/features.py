@@ -41,7 +41,7 @@ def run(night: Night) -> dict[str, int | str]:
     resolved to a customer. Raises StageInputMissing when
     ingest has not run, FeaturesFailed when a model or a test fails.
     """
-    needed = [night.raw / f"{name}.parquet" for name in (*CONTRACTS, "settings", "channels")]
+    needed = [night.raw / f"{name}.parquet" for name in (*CONTRACTS, "settings", "channels", "remembered_suppressions")]
     missing = [path.name for path in needed if not path.is_file()]
     if missing:
         raise StageInputMissing(f"{night.raw}: {', '.join(missing)} not found. Run the ingest stage first.")

@@ -31,7 +31,7 @@ MODULES = {
     "decide": "recsys.decide",
     "render": "recsys.channels.render",
     "export": "recsys.export",
-    "publish": "recsys.analysts",
+    "publish": "recsys.publish",
     "report": "recsys.report.page",
 }
 """Where each stage's `run` is. They differ a lot in what they import, so each is imported when it is its turn."""

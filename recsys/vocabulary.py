@@ -23,6 +23,7 @@ class Source(StrEnum):
 class Status(StrEnum):
     """What was decided for one customer, channel and night, in the order the reasons are tried."""
 
+    ERASED = "erased"
     SUPPRESSED = "suppressed"
     NO_CONSENT = "no_consent"
     CONSENT_EXPIRED = "consent_expired"

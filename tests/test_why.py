@@ -23,10 +23,11 @@ from recsys.contracts import CONTRACTS
 from recsys.errors import ConfigError, NotKnown
 from recsys.files import sha256_of
 from recsys.manifest import PublishedFile
+from recsys.addresses import NORMAL_FORMS
 from recsys.night import Night
 from recsys.tables import write_parquet
 from recsys.why.delivery import products_in
-from recsys.why.permission import NORMAL_FORMS, SUPPRESSION_WORDS
+from recsys.why.permission import SUPPRESSION_WORDS
 from recsys.why.story import Story, night_asked, tell
 
 REPOSITORY = Path(__file__).resolve().parents[1]

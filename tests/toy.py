@@ -205,6 +205,7 @@ def write_raw(night: Night, **rows: list[dict[str, object]]) -> None:
     """What ingest would leave in `night.raw`, straight from the rows: for tests of the stages behind it."""
     from recsys import ledger
     from recsys.ingest.assemble import write_quarantine, write_settings
+    from recsys.suppression import memory
 
     for name, contract in CONTRACTS.items():
         table = frame(name, rows.get(name))
@@ -214,3 +215,4 @@ def write_raw(night: Night, **rows: list[dict[str, object]]) -> None:
     write_quarantine(night, [])
     write_settings(night)
     ledger.link(night, {})
+    memory.match(night, memory.key_of(night.published))

@@ -5,6 +5,7 @@ from typing import Any
 
 import duckdb
 
+from recsys.addresses import define_normal_forms
 from recsys.database import small_frame
 from recsys.night import Night
 from recsys.report.words import contact_words
@@ -29,14 +30,6 @@ _CONSENT = """
         valid_until NULLS LAST, source NULLS LAST
     LIMIT 1
 """
-
-NORMAL_FORMS = {
-    "normalised_email": r"nullif(lower(regexp_replace(text, '^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$', '', 'g')), '')",
-    "normalised_phone": (
-        r"nullif(regexp_replace(regexp_replace(text, '[\p{Z}\p{C}()./-]+', '', 'g'), '^00', '+'), '')"
-    ),
-}
-"""How addresses are compared: as by the macros of these names in the dbt project."""
 
 _SUPPRESSIONS = """
     WITH customer AS (
@@ -64,8 +57,7 @@ def tell_permission(
 
     Addresses are compared and never shown.
     """
-    for name, normal_form in NORMAL_FORMS.items():
-        con.execute(f"CREATE OR REPLACE TEMP MACRO {name}(text) AS {normal_form}")
+    define_normal_forms(con)
     suppressions = small_frame(
         con,
         _SUPPRESSIONS,

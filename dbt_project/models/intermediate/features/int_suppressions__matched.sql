@@ -1,4 +1,5 @@
--- A suppression holds for whoever it names: by customer, by e-mail address or by phone number, whichever is given.
+-- A suppression holds for whoever it names: by customer, by e-mail address or by phone number, whichever is given; and
+-- so does one that is remembered from an earlier night, whether or not it is still delivered.
 with suppressions as (
 
     select
@@ -9,6 +10,12 @@ with suppressions as (
         reason,
         occurred_at
     from {{ ref('stg_shop__suppressions') }}
+
+),
+
+remembered as (
+
+    select * from {{ ref('stg_night__remembered_suppressions') }}
 
 ),
 
@@ -42,6 +49,12 @@ matches as (
     from suppressions
     inner join addresses on suppressions.phone = addresses.address and addresses.contact_channel = 'sms'
 
+    union all
+
+    select customers.customer_id, remembered.channel, remembered.reason, remembered.occurred_at
+    from remembered
+    inner join customers on remembered.customer_id = customers.customer_id
+
 ),
 
 final as (
@@ -53,6 +66,9 @@ final as (
         bool_or(matches.channel = 'all') over (
             partition by matches.customer_id, contact_channels.contact_channel
         ) as is_for_every_channel,
+        bool_or(matches.reason = 'erased') over (
+            partition by matches.customer_id, contact_channels.contact_channel
+        ) as is_erased,
         matches.occurred_at
     from matches
     inner join {{ contact_channels() }} on matches.channel in ('all', contact_channels.contact_channel)

@@ -46,6 +46,7 @@ facts as (
     select
         customers.customer_id,
         contact_channels.contact_channel,
+        coalesce(suppressions.is_erased, false) as is_erased,
         suppressions.customer_id is not null as is_suppressed,
         coalesce(consents.status = 'granted', false) as is_granted,
         consents.valid_until is null or consents.valid_until > settings.night_end as is_unexpired,
@@ -80,6 +81,7 @@ final as (
         customer_id,
         contact_channel,
         case
+            when is_erased then 'erased'
             when is_suppressed then 'suppressed'
             when not is_granted or is_objected_to then 'no_consent'
             when not is_unexpired then 'consent_expired'

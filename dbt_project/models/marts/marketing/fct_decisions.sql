@@ -125,12 +125,12 @@ final as (
         contact_channel,
         status,
         case status
+            when 'erased' then 'Somebody with this customer id or address asked to be erased'
             when 'suppressed' then 'Must not be contacted ' || by_channel || ': ' || case suppression
                 when 'unsubscribe' then 'unsubscribed'
                 when 'hard_bounce' then 'an earlier message bounced'
                 when 'complaint' then 'complained about an earlier message'
                 when 'do_not_contact' then 'asked not to be contacted'
-                when 'erased' then 'asked to be erased'
             end
             when 'no_consent' then case
                 when is_objected_by_another
