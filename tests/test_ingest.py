@@ -51,7 +51,8 @@ def raw(night: Night, table: str = "order_lines") -> pl.DataFrame:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
 
 
 def changed(shop: Shop, **tables: dict) -> Shop:
