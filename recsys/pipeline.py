@@ -14,6 +14,7 @@ from pathlib import Path
 from time import perf_counter
 
 from recsys.config import load_shop
+from recsys.erasure.records import require_finished
 from recsys.errors import ConfigError, RecsysError
 from recsys.files import private_folder, sweep, write_json
 from recsys.lock import exclusive
@@ -77,6 +78,7 @@ def record(night: Night, stage: str, work: Callable[[Night], Counts]) -> Counts:
     entry = {"stage": stage, "status": "failed", "counts": {}, "error": "", "seconds": 0.0, "peak_mib": 0}
     try:
         with exclusive(night.shop.root):
+            require_finished(night.shop.root)
             if stage == "ingest":
                 sweep(night.shop.root)
                 for earlier in night.stages.glob("*.json"):
@@ -120,6 +122,21 @@ def run_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) 
         )
         for channel in channels:
             passed = passed and _in_process(shop_file, run_date, stage, channel, progress)
+    return _in_process(shop_file, run_date, "report", None, progress) and passed
+
+
+AFTER_AN_ERASURE = tuple(stage for stage in STAGES if stage != "export")
+"""What makes a published night's own data again; nothing leaves."""
+
+
+def rebuild_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) -> bool:
+    """Make a published night's data again from the inputs it had, without exporting; True when every stage passed.
+
+    Each stage runs in a process of its own. The report is written however it went.
+    """
+    passed = True
+    for stage in AFTER_AN_ERASURE[:-1]:
+        passed = passed and _in_process(shop_file, run_date, stage, None, progress)
     return _in_process(shop_file, run_date, "report", None, progress) and passed
 
 

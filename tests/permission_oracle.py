@@ -85,6 +85,11 @@ class Oracle:
             if row["occurred_at"] < end:
                 for key in self._keys(row):
                     self.barred[key].add(row["channel"])
+        self.erased: dict[tuple[str, str | None], set[str]] = defaultdict(set)
+        for row in suppressions:
+            if row["occurred_at"] < end and row["reason"] == "erased":
+                for key in self._keys(row):
+                    self.erased[key].add(row["channel"])
         self.objections: set[tuple[str, str]] = set()
         for name, row in self.customers.items():
             for channel, field in FIELD_OF.items():
@@ -141,6 +146,8 @@ class Oracle:
 
     def hindrance(self, name: str, channel: str) -> str | None:
         """The first reason not to contact somebody over a contact channel, None when there is none."""
+        if any(to in {"all", channel} for key in self._keys(self.customers[name]) for to in self.erased[key]):
+            return "erased"
         if self.is_suppressed(name, channel):
             return "suppressed"
         statement = self.current(name, "marketing", channel)

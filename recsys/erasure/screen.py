@@ -63,11 +63,11 @@ class Screen:
         """The tables whose source, as it is configured now, reads a path."""
         return [table for table in self.shop.tables if belongs(self.shop, table, self.shop.source(table), name)]
 
-    def clean(self, path: Path, name: str, tables: Sequence[str]) -> bool:
-        """Rewrite the file at `path` without what is erased people's; False when there was nothing and it is as it was.
+    def clean(self, path: Path, name: str, tables: Sequence[str], target: Path | None = None) -> bool:
+        """Write the file at `path` to `target` without what is erased people's; False when nothing in it is theirs.
 
-        `tables` read it. Raises SourceRefused when it is not what the shop file says: then nobody can tell whose rows
-        are in it.
+        Without a target it replaces the file itself. `tables` read it. Raises SourceRefused when the file is not what
+        the shop file says: then nobody can tell whose rows are in it.
         """
         changed = False
         shapes: list[tuple[TableSource, list[str]]] = []
@@ -78,8 +78,14 @@ class Screen:
             alike[0].append(table) if alike else shapes.append((shape, [table]))
         for shape, group in shapes:
             if any(KINDS.keys() & CONTRACTS[table].column_names for table in group):
-                changed |= self._clean(path, name, shape, group)
+                changed |= self._clean(target if changed and target else path, name, shape, group, target or path)
         return changed
+
+    def clean_rows(self, con: duckdb.DuckDBPyConnection, table: str) -> int:
+        """Delete what is erased people's from the temporary table `source`, typed rows of a contract table."""
+        self.define(con)
+        columns = [column for column in CONTRACTS[table].column_names if column in KINDS]
+        return _delete_rows(con, [(column, quoted(column)) for column in columns])
 
     def define(self, con: duckdb.DuckDBPyConnection) -> None:
         """Make table `erased` (kind, hash) and `keyed(text)` known to a connection that may read `published/`."""
@@ -89,46 +95,30 @@ class Screen:
             {"path": str(self.erased)},
         )
 
-    def _clean(self, path: Path, name: str, shape: TableSource, tables: Sequence[str]) -> bool:
-        with connect(folders=[path.parent, self.erased.parent]) as con:
+    def _clean(self, path: Path, name: str, shape: TableSource, tables: Sequence[str], target: Path) -> bool:
+        with connect(folders=[path.parent, target.parent, self.erased.parent]) as con:
             self.define(con)
             read_source(con, path, name, shape, path.parent)
-            lost = self._delete_rows(con, name, tables) + self._empty_cells(con, tables)
+            lost = _delete_rows(con, self._marks(con, name, tables)) + self._empty_cells(con, tables)
             lost += _deleted(con, f"DELETE FROM broken WHERE text IN ({_erased_texts(con, 'text', 'broken')})")
             if not lost:
                 return False
             before = _contents(con)
-            _write(con, path, shape)
-            read_source(con, path, name, shape, path.parent)
+            _write(con, path, target, shape)
+            read_source(con, target, name, shape, target.parent)
             if _contents(con) != before:
                 raise StateDamaged(f"{name}: its rows could not be written again as they were. Nothing was replaced.")
         return True
 
-    def _delete_rows(self, con: duckdb.DuckDBPyConnection, name: str, tables: Sequence[str]) -> int:
+    def _marks(self, con: duckdb.DuckDBPyConnection, name: str, tables: Sequence[str]) -> list[tuple[str, str]]:
+        """Contract column and expression of everything in the file that tells whose a row is."""
         marks = []
         for table in tables:
             columns = self.shop.tables[table].columns
-            for column in [column for column in KINDS if column in CONTRACTS[table].column_names]:
-                if column in columns:
-                    text = f"nullif(trim(CAST({_tried(con, name, columns[column])} AS VARCHAR)), '')"
-                    marks.append((column, NORMAL.get(column, "{}").format(text)))
-        if not marks:
-            return 0
-        values = ", ".join(f"{text} AS _{number}" for number, (_, text) in enumerate(marks))
-        con.execute(f"CREATE OR REPLACE TEMP TABLE marked AS SELECT _line, {values} FROM source")
-        theirs = {
-            number: f"_{number} IN (SELECT value FROM (SELECT DISTINCT _{number} AS value FROM marked "
-            f"WHERE _{number} IS NOT NULL) WHERE keyed(value) IN (SELECT hash FROM erased "
-            f"WHERE kind = {literal(KINDS[column])}))"
-            for number, (column, _) in enumerate(marks)
-        }
-        ids = [number for number, (column, _) in enumerate(marks) if column in IDS]
-        others = [theirs[number] for number in theirs if number not in ids]
-        nobody = " AND ".join(f"_{number} IS NULL" for number in ids) or "true"
-        goes = [theirs[number] for number in ids]
-        goes += [f"({nobody} AND ({' OR '.join(others)}))"] if others else []
-        condition = " OR ".join(f"coalesce({part}, false)" for part in goes)
-        return _deleted(con, f"DELETE FROM source WHERE _line IN (SELECT _line FROM marked WHERE {condition})")
+            for column in CONTRACTS[table].column_names:
+                if column in KINDS and column in columns:
+                    marks.append((column, f"nullif(trim(CAST({_tried(con, name, columns[column])} AS VARCHAR)), '')"))
+        return marks
 
     def _empty_cells(self, con: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> int:
         read: set[str] = set()
@@ -143,6 +133,26 @@ class Screen:
                 theirs = _erased_texts(con, cell, "source")
                 emptied += _deleted(con, f"UPDATE source SET {quoted(column)} = NULL WHERE {cell} IN ({theirs})")
         return emptied
+
+
+def _delete_rows(con: duckdb.DuckDBPyConnection, marks: Sequence[tuple[str, str]]) -> int:
+    """Delete the rows of erased people from `source`; how many. `marks`: contract columns and their expressions."""
+    if not marks:
+        return 0
+    values = ", ".join(f"{NORMAL.get(column, '{}').format(text)} AS _{at}" for at, (column, text) in enumerate(marks))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE marked AS SELECT _line, {values} FROM source")
+    theirs = [
+        f"_{at} IN (SELECT value FROM (SELECT DISTINCT _{at} AS value FROM marked WHERE _{at} IS NOT NULL) "
+        f"WHERE keyed(value) IN (SELECT hash FROM erased WHERE kind = {literal(KINDS[column])}))"
+        for at, (column, _) in enumerate(marks)
+    ]
+    ids = [at for at, (column, _) in enumerate(marks) if column in IDS]
+    others = " OR ".join(theirs[at] for at in range(len(marks)) if at not in ids) or "false"
+    nobody = " AND ".join(f"_{at} IS NULL" for at in ids) or "true"
+    whose = " OR ".join(
+        f"coalesce({part}, false)" for part in [*(theirs[at] for at in ids), f"({nobody} AND ({others}))"]
+    )
+    return _deleted(con, f"DELETE FROM source WHERE _line IN (SELECT _line FROM marked WHERE {whose})")
 
 
 def _is_alike(one: TableSource, other: TableSource) -> bool:
@@ -192,22 +202,22 @@ def _contents(con: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
     return rows + con.execute("SELECT count(*), bit_xor(hash(text)) FROM broken").fetchall()
 
 
-def _write(con: duckdb.DuckDBPyConnection, path: Path, shape: TableSource) -> None:
-    """Write `source` and `broken` in the shape that the file had: format, dialect, encoding, compression."""
+def _write(con: duckdb.DuckDBPyConnection, path: Path, target: Path, shape: TableSource) -> None:
+    """Write `source` and `broken` in the shape of the file at `path`: format, dialect, encoding, compression."""
     with path.open("rb") as stream:
         is_packed = stream.read(2) == GZIP_MAGIC and shape.format != "parquet"
-    made = path.with_name(f"{path.name}.made")
+    made = target.with_name(f"{target.name}.made")
     names = ", ".join(map(quoted, _columns(con)))
     try:
         con.execute(f"COPY (SELECT {names} FROM source ORDER BY _line) TO {literal(str(made))} ({_form(shape)})")
         if shape.format == "parquet":
-            shutil.copyfile(made, path)
+            made.replace(target)
             return
         lines = con.execute("SELECT text FROM broken ORDER BY line").fetchall()
         encoding = shape.csv.encoding if shape.csv else "utf-8"
-        with made.open(encoding="utf-8", newline="") as texts, path.open("wb") as target:
-            packed = gzip.GzipFile(filename="", fileobj=target, mode="wb", mtime=0) if is_packed else None
-            with io.TextIOWrapper(packed or target, encoding=encoding, newline="") as writing:
+        with made.open(encoding="utf-8", newline="") as texts, target.open("wb") as raw:
+            packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if is_packed else None
+            with io.TextIOWrapper(packed or raw, encoding=encoding, newline="") as writing:
                 if shape.csv:
                     writing.write(texts.readline())
                 writing.writelines(f"{line}\n" for (line,) in lines)  # never last: a file may end without a newline
