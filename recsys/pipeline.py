@@ -18,6 +18,7 @@ from recsys.erasure.records import require_finished
 from recsys.errors import ConfigError, RecsysError
 from recsys.files import private_folder, sweep, write_json
 from recsys.lock import exclusive
+from recsys.manifest import SUCCESS
 from recsys.night import Night
 from recsys.process import die_with_parent
 
@@ -125,18 +126,21 @@ def run_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) 
     return _in_process(shop_file, run_date, "report", None, progress) and passed
 
 
-AFTER_AN_ERASURE = tuple(stage for stage in STAGES if stage != "export")
-"""What makes a published night's own data again; nothing leaves."""
-
-
 def rebuild_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) -> bool:
-    """Make a published night's data again from the inputs it had, without exporting; True when every stage passed.
+    """Make a published night's data again from the inputs it had; True when every stage passed.
 
-    Each stage runs in a process of its own. The report is written however it went.
+    What was published stays: only channels that have their files are exported again, which changes nothing after an
+    erasure. Each stage runs in a process of its own. The report is written however it went.
     """
+    night = open_night(shop_file, run_date)
     passed = True
-    for stage in AFTER_AN_ERASURE[:-1]:
-        passed = passed and _in_process(shop_file, run_date, stage, None, progress)
+    for stage in STAGES[:-1]:
+        channels: list[str | None] = [None]
+        if stage == "export":
+            exported = importlib.import_module(MODULES["export"]).channels(night)
+            channels = [channel for channel in exported if (night.audience(channel) / SUCCESS).is_file()]
+        for channel in channels:
+            passed = passed and _in_process(shop_file, run_date, stage, channel, progress)
     return _in_process(shop_file, run_date, "report", None, progress) and passed
 
 

@@ -32,6 +32,7 @@ class Audiences:
         self.marks = marks
         self.audiences = root / "published" / "audiences"
         self.ledger = root / "published" / "ledger"
+        self.counts = {"audiences": 0, "audience_rows": 0, "ledger_entries": 0}
 
     def received(self) -> Received:
         """Per person: channel, run_date and file of everything that they were in, of the files and of the ledger."""
@@ -54,24 +55,30 @@ class Audiences:
         return found
 
     def redact(self, on: date) -> dict[str, int]:
-        """Rewrite every published folder and ledger entry that has rows of theirs; how many folders and rows."""
+        """Take their rows out of every published folder and ledger entry; how many folders, rows and entries."""
         self._recover()
-        counts = {"audiences": 0, "audience_rows": 0, "ledger_entries": 0}
-        for folder, manifest in list(self._published()):
-            rows = self._redact_folder(folder, manifest, on)
-            counts["audiences"] += rows > 0
-            counts["audience_rows"] += rows
         for path in sorted(self.ledger.glob("*/*/*.parquet")):
-            counts["ledger_entries"] += self._redact_entry(path)
-        return counts
+            self.counts["ledger_entries"] += self._redact_entry(path, on)
+        for folder, manifest in list(self._published()):
+            self._redact_folder(folder, manifest, on, is_changed=False)
+        return self.counts
 
-    def _published(self) -> Iterator[tuple[Path, Manifest]]:
-        for success in sorted(self.audiences.glob(f"*/*/{SUCCESS}")):
+    def withdraw(self, day: str, on: date) -> None:
+        """Say in every manifest of a night that the night is no longer what was published, and take their rows out.
+
+        Its data are made again without them, so that also files without a row of theirs would come out differently.
+        """
+        self._recover()
+        for folder, manifest in list(self._published(day)):
+            self._redact_folder(folder, manifest, on, is_changed=True)
+
+    def _published(self, day: str = "*") -> Iterator[tuple[Path, Manifest]]:
+        for success in sorted(self.audiences.glob(f"*/{day}/{SUCCESS}")):
             published = read_published(success.parent)
             if published:
                 yield success.parent, published.manifest
 
-    def _redact_folder(self, folder: Path, manifest: Manifest, on: date) -> int:
+    def _redact_folder(self, folder: Path, manifest: Manifest, on: date, *, is_changed: bool) -> None:
         contents, files, lost = {}, [], 0
         for file in manifest.files:
             path = folder / file.file
@@ -92,15 +99,15 @@ class Audiences:
                     columns=file.columns,
                 )
             )
-        if lost:
-            redaction = Redaction(on=on, rows=lost)
-            changed = manifest.model_copy(
-                update={"files": tuple(files), "redacted": (*(manifest.redacted or ()), redaction)}
-            )
-            _replace(folder, contents, changed)
-        return lost
+        earlier = [entry for entry in manifest.redacted or () if entry.on != on]
+        today = [entry for entry in manifest.redacted or () if entry.on == on]
+        if lost or (is_changed and not today):
+            redacted = (*earlier, Redaction(on=on, rows=lost + sum(entry.rows for entry in today)))
+            _replace(folder, contents, manifest.model_copy(update={"files": tuple(files), "redacted": redacted}))
+            self.counts["audiences"] += lost > 0
+            self.counts["audience_rows"] += lost
 
-    def _redact_entry(self, path: Path) -> bool:
+    def _redact_entry(self, path: Path, on: date) -> bool:
         """Rewrite one entry of the ledger, and forget what nights that counted with it had made."""
         rows = pl.read_parquet(path)
         kept = self.marks.without(rows)
@@ -115,6 +122,7 @@ class Audiences:
             entries = [e for e in inputs.get("ledger", {}).get(book, []) if (e["file"], e["sha256"]) == (name, before)]
             if entries:
                 forget_night(inputs_file.parent)
+                self.withdraw(inputs_file.parent.name, on)
                 for entry in entries:
                     entry["sha256"] = after
                 write_json(inputs_file, inputs)

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -142,9 +143,9 @@ def _redact(shop: Shop, on: date) -> dict[str, int]:
     screen = Screen.open(shop)
     assert screen is not None  # noqa: S101 (there is a key, and something was just remembered)
     everybody = pl.read_parquet(screen.erased).select("kind", "hash", person=pl.lit(""))
-    nights = Landing(screen).redact()
-    counts = Audiences(shop.root, Marks(screen.key, everybody)).redact(on)
-    return {"nights": nights, **counts, "history_rows": history.redact(screen)}
+    audiences = Audiences(shop.root, Marks(screen.key, everybody))
+    nights = Landing(screen).redact(partial(audiences.withdraw, on=on))
+    return {"nights": nights, **audiences.redact(on), "history_rows": history.redact(screen)}
 
 
 def _to_rebuild(shop: Shop) -> date | None:

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,12 @@ class Landing:
         self.bytes = private_folder(self.root / "landing")
         self.registry = Registry.load(self.root / "registry.json")
 
-    def redact(self) -> int:
-        """Rewrite every file with something of an erased person, under the hash of what is left of it; how many.
+    def redact(self, withdraw: Callable[[str], None]) -> int:
+        """Rewrite every file with something of an erased person, under the hash of what is left of it.
 
-        The old bytes go last, when nothing names them any more. Doing it again, also after being killed anywhere,
-        comes to the same result.
+        Returns how many nights had read one. What such a night made is removed; `withdraw` is told its date while its
+        inputs still name the old bytes. These go last, when nothing names them any more. Doing it again, also after
+        being killed anywhere, comes to the same result.
         """
         readers = self._readers()
         for leftover in self.bytes.glob(".*"):
@@ -48,11 +49,12 @@ class Landing:
                 kept = self._redacted(sha256, readers[sha256])
                 self.registry.redact(sha256, kept)
         self.registry.save()
-        nights = [path for path in sorted((self.root / "nights").glob("*/inputs.json")) if self._redact_night(path)]
+        inputs = sorted((self.root / "nights").glob("*/inputs.json"))
+        nights = sum([self._redact_night(path, withdraw) for path in inputs])
         for delivered in self.registry.redacted:
             self._remove(delivered)
         sync_folder(self.bytes)
-        return len(nights)
+        return nights
 
     def _readers(self) -> Readers:
         readers: Readers = defaultdict(set)
@@ -126,13 +128,14 @@ class Landing:
         write_json(new.card, {"counts": counts, "bytes": sizes}, durable=False)
         return int(lost)
 
-    def _redact_night(self, path: Path) -> bool:
+    def _redact_night(self, path: Path, withdraw: Callable[[str], None]) -> bool:
         """Remove what a night made of redacted files, then name the files that are left; False for other nights."""
         inputs = read_json(path)
         redacted = self.registry.redacted
         if not any(file["sha256"] in redacted for entry in inputs["tables"].values() for file in entry["files"]):
             return False
         forget_night(path.parent)
+        withdraw(path.parent.name)
         for table, entry in inputs["tables"].items():
             files = {file["sha256"]: file for file in (self._file_now(table, file) for file in entry["files"])}
             entry["files"] = list(files.values())

@@ -64,7 +64,9 @@ class Report:
                     "received": [json.loads(entry) for entry in sorted(entries)],
                 }
             )
-        write_json(self.begun, {"date": self.on.isoformat(), "request": self.request, "persons": persons})
+        content = {"date": self.on.isoformat(), "request": self.request, "persons": persons}
+        earlier = read_json(self.path).get("erased", {}) if self.path.exists() else {}
+        write_json(self.begun, content | {"erased": earlier})
 
     def finish(self, counts: dict[str, int]) -> Path:
         """Finish this report and every other that was begun, each with an entry in the log; this one's path."""
@@ -72,7 +74,9 @@ class Report:
             content = read_json(begun)
             _log(self.root, content, counts)
             finished = begun.with_name(begun.name.removesuffix(UNFINISHED) + ".json")
-            write_json(finished, content | {"erased": counts})
+            earlier = content["erased"]
+            total = {name: count + earlier.get(name, 0) for name, count in counts.items()}
+            write_json(finished, content | {"erased": total})
             begun.unlink()
         return self.path
 

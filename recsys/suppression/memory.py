@@ -161,7 +161,7 @@ def add(published: Path, key: Key, rows: str, given: dict[str, object], *folders
     known = f"SELECT * FROM read_parquet({literal(str(path))})" if path.exists() else EMPTY
     grown = f"""
         SELECT kind, hash, channel, reason, min(occurred_at) AS occurred_at, min(since) AS since
-        FROM ({known} UNION ALL {rows}) GROUP BY ALL ORDER BY ALL
+        FROM (({known}) UNION ALL ({rows})) GROUP BY ALL ORDER BY ALL
     """
     with connect(folders=[published, *folders]) as con:
         key.define(con)

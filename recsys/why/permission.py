@@ -46,7 +46,15 @@ _SUPPRESSIONS = """
         bool_or(by_phone) AS by_phone
     FROM matched WHERE by_id OR by_email OR by_phone
     GROUP BY channel, reason, occurred_at
-    ORDER BY occurred_at, reason, channel
+"""
+
+_REMEMBERED = """
+    UNION ALL
+    SELECT channel, reason, occurred_at, false, false, false FROM read_parquet($remembered) AS remembered
+    WHERE customer_id = $customer AND NOT EXISTS (
+        SELECT 1 FROM matched WHERE (by_id OR by_email OR by_phone)
+            AND matched.reason = remembered.reason AND matched.occurred_at = remembered.occurred_at
+    )
 """
 
 
@@ -58,15 +66,18 @@ def tell_permission(
     Addresses are compared and never shown.
     """
     define_normal_forms(con)
-    suppressions = small_frame(
-        con,
-        _SUPPRESSIONS,
-        {
-            "customer": customer,
-            "customers": str(night.raw / "customers.parquet"),
-            "suppressions": str(night.raw / "suppressions.parquet"),
-        },
-    ).rows(named=True)
+    given: dict[str, object] = {
+        "customer": customer,
+        "customers": str(night.raw / "customers.parquet"),
+        "suppressions": str(night.raw / "suppressions.parquet"),
+    }
+    query = _SUPPRESSIONS
+    remembered = night.raw / "remembered_suppressions.parquet"
+    if remembered.is_file():
+        query += _REMEMBERED
+        given["remembered"] = str(remembered)
+    order = "ORDER BY occurred_at, reason, channel"
+    suppressions = small_frame(con, f"{query} {order}", given).rows(named=True)
     lines = []
     for contact_channel in contact_channels:
         consents = small_frame(
@@ -125,7 +136,8 @@ def _suppression(row: dict[str, Any]) -> str:
     matched = " and ".join(words for way, words in ways.items() if row[way])
     scope = ", for every contact channel" if row["channel"] == EVERY_CHANNEL else ""
     reason = SUPPRESSION_WORDS.get(row["reason"], row["reason"])
-    return f"suppressed since {moment(row['occurred_at'])}{scope}: {reason} (matched by {matched})."
+    how = f"matched by {matched}" if matched else "remembered from an earlier night or an erasure"
+    return f"suppressed since {moment(row['occurred_at'])}{scope}: {reason} ({how})."
 
 
 def moment(value: object) -> str:
