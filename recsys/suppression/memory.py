@@ -127,15 +127,17 @@ def match(night: Night, key: Key | None) -> int:
     """
     target = night.raw / "remembered_suppressions.parquet"
     memory = night.published / MEMORY
+    write_parquet(REMEMBERED_SCHEMA.to_frame(), target)
     if key is None or not memory.exists():
-        write_parquet(REMEMBERED_SCHEMA.to_frame(), target)
         return 0
     with connect(folders=[night.raw, night.published]) as con:
         key.define(con)
         given = {"customers": str(night.raw / "customers.parquet"), "memory": str(memory), "run_date": night.run_date}
         con.execute(f"CREATE TEMP TABLE matched AS {_MATCHED}", given)
-        copy_to_parquet(con, "SELECT * FROM matched ORDER BY ALL", target)
-        return int(con.execute("SELECT count(*) FROM matched").fetchall()[0][0])
+        rows = int(con.execute("SELECT count(*) FROM matched").fetchall()[0][0])
+        if rows:
+            copy_to_parquet(con, "SELECT * FROM matched ORDER BY ALL", target)
+        return rows
 
 
 def remember(night: Night) -> dict[str, int | str]:
