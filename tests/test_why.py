@@ -17,13 +17,13 @@ import toy
 from dbt_nights import Built
 
 from recsys import export
+from recsys.addresses import NORMAL_FORMS
 from recsys.audit import Check, Verdict
 from recsys.channels import render
 from recsys.contracts import CONTRACTS
 from recsys.errors import ConfigError, NotKnown
 from recsys.files import sha256_of
 from recsys.manifest import PublishedFile
-from recsys.addresses import NORMAL_FORMS
 from recsys.night import Night
 from recsys.tables import write_parquet
 from recsys.why.delivery import products_in

@@ -68,7 +68,6 @@ class Audiences:
 
         Its data are made again without them, so that also files without a row of theirs would come out differently.
         """
-        self._recover()
         for folder, manifest in list(self._published(day)):
             self._redact_folder(folder, manifest, on, is_changed=True)
 

@@ -42,12 +42,12 @@ class Landing:
         readers = self._readers()
         for leftover in self.bytes.glob(".*"):
             leftover.unlink()
-        for sha256 in sorted(self._hashes()):
-            if sha256 not in readers:
-                self._remove(sha256)  # refused when it came, so no night has read it
-            elif sha256 not in self.registry.redacted:
-                kept = self._redacted(sha256, readers[sha256])
-                self.registry.redact(sha256, kept)
+        hashes = self._hashes()
+        for sha256 in hashes - readers.keys():
+            self._remove(sha256)  # refused when it came, or left by an erasure that was interrupted
+        for sha256 in sorted(hashes & readers.keys() - self.registry.redacted.keys()):
+            kept = self._redacted(sha256, readers[sha256])
+            self.registry.redact(sha256, kept)
         self.registry.save()
         inputs = sorted((self.root / "nights").glob("*/inputs.json"))
         nights = sum([self._redact_night(path, withdraw) for path in inputs])
