@@ -69,6 +69,30 @@ def run_stage(stage: str, run_date: str, channel: str | None = None) -> dict[str
         return record(night, f"{stage}.{channel}" if channel else stage, work_of(stage, channel))
 
 
+def erase_customers_of(conf: Mapping[str, object]) -> dict[str, int]:
+    """Erase the customers of a file of requests, then make the newest published night again; counts, and no ids."""
+    from recsys.config import load_shop
+    from recsys.erasure.erase import erase, read_request, request_in_sandbox
+    from recsys.errors import ConfigError
+    from recsys.pipeline import rebuild_night
+    from recsys.process import die_with_parent
+
+    die_with_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with final_unless_transient():
+        if set(conf) != {"requests", "date"}:
+            raise ConfigError("conf: expected exactly the settings requests and date")
+        try:
+            on = date.fromisoformat(str(conf["date"]))
+        except ValueError:
+            raise ConfigError("date: allowed: a date such as 2026-08-31") from None
+        shop = load_shop(shop_file())
+        done = erase(shop, read_request(request_in_sandbox(shop, str(conf["requests"]))), on)
+        if done.night is not None and not rebuild_night(shop.path, done.night, print):
+            raise ConfigError(f"They are erased, but the night of {done.night} could not be made again: see its page")
+        return {"customers": done.customers, "not_known": len(done.unknown), **done.counts}
+
+
 @contextmanager
 def final_unless_transient() -> Iterator[None]:
     """Only what may be different in a minute is retried: Transient and errors of the operating system.

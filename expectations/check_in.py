@@ -12,7 +12,8 @@ import polars as pl
 from expectations.columns import check_in_file
 from expectations.evidence import Evidence
 from expectations.findings import critical, found_none
-from expectations.permission import ADDRESSES, Permissions, addressed, normalised_email, normalised_phone
+from expectations.normal import normalised_email, normalised_phone
+from expectations.permission import ADDRESSES, Permissions, addressed
 from expectations.preferences import Choices, levels_of, product_topics
 from expectations.recount import permitted
 from recsys.audit import Check

@@ -6,11 +6,11 @@ from datetime import date, datetime
 import polars as pl
 
 from expectations import identity
+from expectations.normal import normalised_email, normalised_phone
+from expectations.remembered import remembered
 from recsys.night import Night
 from recsys.vocabulary import EVERY_CHANNEL
 
-EDGE = r"^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$"
-PHONE_NOISE = r"[\p{Z}\p{C}()./-]+"
 STRICTEST_FIRST = {"withdrawn": 0, "denied": 1, "granted": 2}
 ADDRESSES = {"email": "email", "sms": "phone"}
 """Contact channels that lead to an address, and the column it is in."""
@@ -24,9 +24,9 @@ class Permissions:
     """What customers said and what is known against them, up to the night's end.
 
     `customers`: customer_id, email, phone, both normalised. `consents`: marketing statements of customers, their
-    refusals under other ids included. `suppressions`: statements with normalised email and phone, and the reactions
-    that are as good as one (without `is_listed`). `paused`, `minors`, `personalised` (whose behaviour may be used):
-    customer_id. `updated`: customer_id, updated_at. `ids`: id, and the customer_id it leads to.
+    refusals under other ids included. `suppressions`: statements with normalised email and phone, and, without
+    `is_listed`, the reactions that are as good as one and what is remembered. `paused`, `minors`, `personalised` (whose
+    behaviour may be used): customer_id. `updated`: customer_id, updated_at. `ids`: id, and the customer_id it leads to.
     """
 
     customers: pl.DataFrame
@@ -96,7 +96,7 @@ def reactions(night: Night) -> pl.DataFrame:
 
 
 def _suppressions(night: Night, ids: pl.DataFrame) -> pl.DataFrame:
-    """What the list and the reactions to messages say, each about the customer that its id leads to, if it does.
+    """What the list, the reactions to messages and the suppression memory say, about the customer an id leads to if so.
 
     An erasure holds for every contact channel, whichever it names.
     """
@@ -104,8 +104,9 @@ def _suppressions(night: Night, ids: pl.DataFrame) -> pl.DataFrame:
         night.raw / "suppressions.parquet", columns=["customer_id", "email", "phone", "channel", "reason"]
     ).with_columns(normalised_email("email"), normalised_phone("phone"), is_listed=pl.lit(value=True))
     reacted = reactions(night).with_columns(is_listed=pl.lit(value=False))
+    kept = remembered(night).with_columns(is_listed=pl.lit(value=False))
     channel = pl.when(pl.col("reason") == "erased").then(pl.lit(EVERY_CHANNEL)).otherwise("channel")
-    every = pl.concat([listed, reacted], how="diagonal").with_columns(channel=channel)
+    every = pl.concat([listed, reacted, kept], how="diagonal").with_columns(channel=channel)
     leads_to = ids.rename({"customer_id": "leads_to"})
     return (
         every.join(leads_to, left_on="customer_id", right_on="id", how="left", maintain_order="left")
@@ -210,15 +211,3 @@ def addressed(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
     """customer_id and address, normalised, of every customer who has one for the contact channel."""
     column = ADDRESSES[contact_channel]
     return permissions.customers.select("customer_id", address=column).drop_nulls()
-
-
-def normalised_email(column: str) -> pl.Expr:
-    """An address in the form in which two are compared: nothing invisible at its ends, lower case; null when empty."""
-    text = pl.col(column).str.replace_all(EDGE, "").str.to_lowercase()
-    return pl.when(text != "").then(text).alias(column)
-
-
-def normalised_phone(column: str) -> pl.Expr:
-    """A phone number in the form in which two are compared: digits, a + for a leading 00; null when nothing is left."""
-    text = pl.col(column).str.replace_all(PHONE_NOISE, "").str.replace("^00", "+")
-    return pl.when(text != "").then(text).alias(column)

@@ -10,7 +10,8 @@ import polars as pl
 
 from expectations.evidence import Evidence
 from expectations.findings import found_none, warning
-from expectations.permission import EDGE, Permissions
+from expectations.normal import EDGE
+from expectations.permission import Permissions
 from recsys.audit import Check
 from recsys.config import Channel
 from recsys.night import Night

@@ -10,12 +10,12 @@ import polars as pl
 
 from expectations.evidence import Evidence
 from expectations.findings import critical, found_none
+from expectations.normal import normalised_email
 from expectations.permission import (
     ADDRESSES,
     Permissions,
     addressed,
     newest_statements,
-    normalised_email,
     objected,
     suppressed,
 )

@@ -147,6 +147,32 @@ def why(
     raise typer.Exit(0 if story.holds else 1)
 
 
+@app.command()
+def erase(
+    shop_file: ShopFile,
+    on: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="The date of the erasure")],
+    customers: Annotated[
+        list[str] | None, typer.Argument(help="Customer ids, exactly as in the shop's own data", show_default=False)
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="A text file with one customer id per line")] = None,
+) -> None:
+    """Erase customers from everything below the data root, for good; the newest night is made again without them."""
+    from recsys.config import load_shop
+    from recsys.erasure.erase import erase as erase_customers
+    from recsys.erasure.erase import read_request
+
+    asked = [*(customers or []), *(read_request(file) if file else [])]
+    done = erase_customers(load_shop(shop_file), asked, on.date())
+    for place in done.unknown:
+        console.print(f"customer {place} of {done.customers}: not known; the id is remembered all the same")
+    console.print(", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in done.counts.items()))
+    console.print(f"report: {done.report}", soft_wrap=True)
+    rebuilt = done.night is None or pipeline.rebuild_night(shop_file, done.night, console.print)
+    if not rebuilt:
+        console.print(f"They are erased, but the night of {done.night} could not be made again: see its page.")
+    raise typer.Exit(0 if rebuilt and len(done.unknown) < done.customers else 1)
+
+
 def _show(shop_file: Path, run_date: datetime) -> bool:
     from recsys.report.summary import show
 

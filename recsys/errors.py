@@ -36,6 +36,14 @@ class PermissionFeedUnfit(RecsysError):
     """Consents or suppressions are missing, too old, or fewer than last night: nobody's permission can be decided."""
 
 
+class SuppressionKeyUnfit(RecsysError):
+    """The key of the remembered suppressions is missing, another one, or none at all: who is suppressed is unknown."""
+
+
+class ErasureUnfinished(RecsysError):
+    """An erasure was interrupted; no night runs before it is finished."""
+
+
 class StageInputMissing(RecsysError):
     """A stage was started before the one that makes its input."""
 

@@ -11,6 +11,7 @@ from recsys.channels.csv_file import contents
 from recsys.channels.render import channels_of
 from recsys.errors import ConfigError, ModelError, StageInputMissing
 from recsys.lock import Attempt, exclusive
+from recsys.manifest import Published
 from recsys.night import Night
 from recsys.publisher import Outgoing, attempt_file, publish, require_audited, start_attempt
 
@@ -60,13 +61,19 @@ def run(night: Night, channel: str, token: int | None = None) -> dict[str, int |
         "rows": done.manifest.audience_file.rows if done.manifest.audience_file else 0,
         "bytes": sum(file.bytes for file in done.manifest.files),
         "manifest_sha256": done.manifest_sha256,
-        "published": "now" if done.is_new else "before, with the same bytes",
+        "published": _how(done),
     }
 
 
 def _files(night: Night, name: str) -> tuple[str, ...]:
     """The files that leave together: no audience without those about who left it."""
     return next(channel.files(night.run_date) for channel in channels_of(night.shop) if channel.name == name)
+
+
+def _how(done: Published) -> str:
+    if done.manifest.redacted:
+        return f"before; rows were erased on {done.manifest.redacted[-1].on}, so nothing was published again"
+    return "now" if done.is_new else "before, with the same bytes"
 
 
 def _enter(night: Night, name: str) -> None:

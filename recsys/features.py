@@ -65,7 +65,8 @@ def run(night: Night) -> dict[str, int | str]:
     nothing or nobody: many of them are a warning in the log. Raises StageInputMissing when ingest has not run,
     FeaturesFailed when a model or a test fails.
     """
-    needed = [night.raw / f"{name}.parquet" for name in (*CONTRACTS, "settings", "channels", "needs")]
+    made = ("settings", "channels", "needs", "remembered_suppressions")
+    needed = [night.raw / f"{name}.parquet" for name in (*CONTRACTS, *made)]
     missing = [path.name for path in needed if not path.is_file()]
     if missing:
         raise StageInputMissing(f"{night.raw}: {', '.join(missing)} not found. Run the ingest stage first.")

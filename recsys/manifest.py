@@ -31,6 +31,15 @@ class PublishedFile(BaseModel):
     columns: tuple[str, ...]
 
 
+class Redaction(BaseModel):
+    """Rows that were taken out of published files because people were erased: on what date, and how many."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    on: date
+    rows: int
+
+
 class Manifest(BaseModel):
     """What was published for one channel and night. Equal contents are equal bytes; nothing in it asks the clock.
 
@@ -46,6 +55,8 @@ class Manifest(BaseModel):
     checks_passed: int
     """Critical checks that the gate passed; with a failed one there would be no manifest."""
     files: tuple[PublishedFile, ...]
+    redacted: tuple[Redaction, ...] | None = None
+    """Erasures since; None, and not written, when the files are what left."""
 
     @property
     def audience_file(self) -> PublishedFile | None:
@@ -56,7 +67,8 @@ class Manifest(BaseModel):
     @property
     def content(self) -> bytes:
         """The bytes of `manifest.json`."""
-        text = json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)
+        unwritten = None if self.redacted else {"redacted"}
+        text = json.dumps(self.model_dump(mode="json", exclude=unwritten), indent=2, sort_keys=True, ensure_ascii=False)
         return f"{text}\n".encode()
 
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from time import perf_counter
 
 from recsys.config import load_shop
+from recsys.erasure.records import require_finished
 from recsys.errors import ConfigError, RecsysError
 from recsys.files import private_folder, sweep, write_json
 from recsys.lock import exclusive
+from recsys.manifest import SUCCESS
 from recsys.night import Night
 from recsys.process import die_with_parent
 
@@ -31,7 +33,7 @@ MODULES = {
     "decide": "recsys.decide",
     "render": "recsys.channels.render",
     "export": "recsys.export",
-    "publish": "recsys.analysts",
+    "publish": "recsys.publish",
     "report": "recsys.report.page",
 }
 """Where each stage's `run` is. They differ a lot in what they import, so each is imported when it is its turn."""
@@ -77,6 +79,7 @@ def record(night: Night, stage: str, work: Callable[[Night], Counts]) -> Counts:
     entry = {"stage": stage, "status": "failed", "counts": {}, "error": "", "seconds": 0.0, "peak_mib": 0}
     try:
         with exclusive(night.shop.root):
+            require_finished(night.shop.root)
             if stage == "ingest":
                 sweep(night.shop.root)
                 for earlier in night.stages.glob("*.json"):
@@ -118,6 +121,24 @@ def run_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) 
         channels: list[str | None] = (
             [*importlib.import_module(MODULES["export"]).channels(night)] if stage == "export" else [None]
         )
+        for channel in channels:
+            passed = passed and _in_process(shop_file, run_date, stage, channel, progress)
+    return _in_process(shop_file, run_date, "report", None, progress) and passed
+
+
+def rebuild_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) -> bool:
+    """Make a published night's data again from the inputs it had; True when every stage passed.
+
+    What was published stays: only channels that have their files are exported again, which changes nothing after an
+    erasure. Each stage runs in a process of its own. The report is written however it went.
+    """
+    night = open_night(shop_file, run_date)
+    passed = True
+    for stage in STAGES[:-1]:
+        channels: list[str | None] = [None]
+        if stage == "export":
+            exported = importlib.import_module(MODULES["export"]).channels(night)
+            channels = [channel for channel in exported if (night.audience(channel) / SUCCESS).is_file()]
         for channel in channels:
             passed = passed and _in_process(shop_file, run_date, stage, channel, progress)
     return _in_process(shop_file, run_date, "report", None, progress) and passed

@@ -1,4 +1,4 @@
-"""The publisher: the only code that makes final names.
+"""The publisher: the only code that makes final names (`recsys.erasure.audiences` takes rows out afterwards).
 
 Each file is written aside in its final folder, its size checked, synced, renamed, and the folder synced; then
 `<file>.sha256`, then `manifest.json`, then `_SUCCESS`, which holds the manifest's SHA-256. Whoever finds `_SUCCESS`
@@ -58,7 +58,8 @@ def publish(
 ) -> Published:
     """Bring a channel's files of one night under their final names, in `night.audience(channel)`.
 
-    Published days do not change: the same files again are a no-op, other bytes raise AlreadyPublished. Raises
+    Published days do not change: the same files again are a no-op, other bytes raise AlreadyPublished; a day of which
+    rows were erased since is a no-op whatever comes. Raises
     NotAudited when a file is not, byte for byte, the one that was audited; Fenced when a newer attempt has started;
     CannotPublish when the disk is full or the folder not ours; Transient for other failures of the disk.
     """
@@ -78,7 +79,8 @@ def publish(
         with _opened(night.shop.root, folder) as descriptor:
             before = published_in(descriptor, folder)
             if before:
-                _require_same(before.manifest, manifest, folder)
+                if not before.manifest.redacted:
+                    _require_same(before.manifest, manifest, folder)
                 _remove(descriptor, [name for name in _names(descriptor) if _is_aside(name)], attempt)
                 os.fsync(descriptor)
                 return before

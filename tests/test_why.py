@@ -17,6 +17,7 @@ import toy
 from dbt_nights import Built
 
 from recsys import export
+from recsys.addresses import NORMAL_FORMS
 from recsys.audit import Check, Verdict
 from recsys.channels import render
 from recsys.contracts import CONTRACTS
@@ -26,7 +27,7 @@ from recsys.manifest import PublishedFile
 from recsys.night import Night
 from recsys.tables import write_parquet
 from recsys.why.delivery import products_in
-from recsys.why.permission import NORMAL_FORMS, SUPPRESSION_WORDS
+from recsys.why.permission import SUPPRESSION_WORDS
 from recsys.why.story import Story, night_asked, tell
 
 REPOSITORY = Path(__file__).resolve().parents[1]

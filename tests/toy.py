@@ -215,9 +215,11 @@ def write_raw(night: Night, **rows: list[dict[str, object]]) -> None:
     """What ingest would leave in `night.raw`, straight from the rows: for tests of the stages behind it."""
     from recsys import ledger
     from recsys.ingest.assemble import write_quarantine, write_settings
+    from recsys.suppression import memory
 
     for name in CONTRACTS:
         write_parquet(raw_frame(night, name, rows.get(name)), night.raw / f"{name}.parquet")
     write_quarantine(night, [])
     write_settings(night)
     ledger.link(night, {})
+    memory.match(night, memory.key_of(night.published))

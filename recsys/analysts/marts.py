@@ -192,7 +192,7 @@ MARTS: tuple[Mart, ...] = (
         _CUSTOMER
         | {
             "contact_channel": "email, sms, push, post or ads",
-            "reason": "suppressed, no_consent, consent_expired, paused, minor, invalid_address; "
+            "reason": "erased, suppressed, no_consent, consent_expired, paused, minor, invalid_address; "
             "null when they may be contacted",
             "is_contactable": "May be contacted over this channel",
             "is_objected_by_another": "Another customer with the same address refused there",

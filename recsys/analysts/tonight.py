@@ -22,9 +22,12 @@ _BY_NAME = {table.name: table for table in HISTORY}
 def insert_tonight(con: duckdb.DuckDBPyConnection, night: Night, verdict: Verdict) -> dict[str, int]:
     """Replace the night's rows in every history table of the attached database `edition`; rows per table.
 
-    Recommendations and decisions come from exactly the files that passed the gate. Raises NotAudited when they did
-    not, StageInputMissing when a stage has not run.
+    Recommendations and decisions come from exactly the files that passed the gate. Where the history stands, only what
+    it says about files is replaced. Raises NotAudited when they did not pass, StageInputMissing when a stage has not
+    run.
     """
+    if history_stands(con, night):
+        return _insert_files(con, night)
     for table in HISTORY:
         con.execute(f"DELETE FROM edition.main.{quoted(table.name)} WHERE run_date = $run_date", _of(night))
     recommendations = verdict.audited(night.folder, night.decisions / "fct_recommendations.parquet").path
@@ -78,6 +81,25 @@ def insert_tonight(con: duckdb.DuckDBPyConnection, night: Night, verdict: Verdic
             "absent": absent,
         },
     )
+    return rows_of(con, night)
+
+
+def history_stands(con: duckdb.DuckDBPyConnection, night: Night) -> bool:
+    """Whether the night is in the history of `edition` and had rows erased since: what is made again did not leave."""
+    found = [read_published(path.parent) for path in night.published.glob(f"audiences/*/{night.run_date}/{SUCCESS}")]
+    told = con.execute("SELECT count(*) FROM edition.main.nights WHERE run_date = $run_date", _of(night)).fetchall()
+    return bool(told[0][0]) and any(published is not None and published.manifest.redacted for published in found)
+
+
+def _insert_files(con: duckdb.DuckDBPyConnection, night: Night) -> dict[str, int]:
+    """Replace what the history says about the night's source files, bad rows and published files; rows per table."""
+    for name in ("quarantine", "deliveries", "source_files"):
+        con.execute(f"DELETE FROM edition.main.{quoted(name)} WHERE run_date = $run_date", _of(night))
+    path = str(night.raw / "quarantine.parquet")
+    quarantined = "SELECT $run_date::DATE AS run_date, * FROM read_parquet($path)"
+    _insert_query(con, "quarantine", quarantined, _of(night) | {"path": path})
+    _insert_rows(con, "deliveries", night, deliveries(night))
+    _insert_rows(con, "source_files", night, _source_files(read_inputs(night)))
     return rows_of(con, night)
 
 

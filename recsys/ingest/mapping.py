@@ -91,7 +91,7 @@ def _cast(con: duckdb.DuckDBPyConnection, contract: Contract, source: TableSourc
     ]
     watched = [column for column in contract.columns if column.never_lost and column.name in source.columns]
     for column in watched:
-        cells = _cells_read(con, source.columns[column.name])
+        cells = cells_read(con, source.columns[column.name])
         found = " OR ".join(f"nullif(trim(CAST({quoted(cell)} AS VARCHAR)), '') IS NOT NULL" for cell in cells)
         mapped.append(f"({found or 'false'}) AS {_read(column)}")
     query = f"SELECT {', '.join(mapped)}, _line FROM source"
@@ -218,7 +218,7 @@ def _columns(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [row[0] for row in con.execute("DESCRIBE source").fetchall() if row[0] != "_line"]
 
 
-def _cells_read(con: duckdb.DuckDBPyConnection, expression: str) -> list[str]:
+def cells_read(con: duckdb.DuckDBPyConnection, expression: str) -> list[str]:
     """The file's columns that an expression reads, found in DuckDB's own parse of it."""
     names = _names_in(con, expression, "column_names")
     return [name for name in _columns(con) if name.lower() in names]

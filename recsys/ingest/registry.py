@@ -1,9 +1,10 @@
 """Remembers which bytes each path brought last, and in which night bytes were first taken."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from recsys.errors import StateDamaged
 from recsys.files import read_json, write_json
@@ -22,6 +23,8 @@ class Registry:
     files: dict[tuple[str, str], SourceFile] = field(default_factory=dict)
     taken_on: dict[tuple[str, str, str], date] = field(default_factory=dict)
     """Table, hash and mapping -> the night that first read these bytes in this way."""
+    redacted: dict[str, str] = field(default_factory=dict)
+    """Hash of what was delivered -> hash of what is kept of it, without the rows of people who were erased."""
 
     @classmethod
     def load(cls, path: Path) -> "Registry":
@@ -37,12 +40,14 @@ class Registry:
                 ) from None
         return registry
 
-    def _read(self, content: dict[str, list[dict[str, str]]]) -> None:
+    def _read(self, content: dict[str, Any]) -> None:
         for row in content["files"]:
             file_date = date.fromisoformat(row["file_date"]) if row["file_date"] else None
             self.see(SourceFile(row["table"], row["path"], row["sha256"], file_date))
         for row in content["taken"]:
             self.taken_on[row["table"], row["sha256"], row["mapping"]] = date.fromisoformat(row["taken_on"])
+
+        self.redacted = {str(delivered): str(kept) for delivered, kept in content.get("redacted", {}).items()}
 
     def see(self, file: SourceFile) -> None:
         """Note that the file's path now holds these bytes."""
@@ -77,6 +82,21 @@ class Registry:
         ]
         return [mapping for _, mapping in sorted(found, reverse=True)]
 
+    def redact(self, delivered: str, kept: str) -> None:
+        """Read `kept` from now on wherever `delivered` was read, or comes again."""
+        if delivered == kept:
+            return
+        self.redacted = {before: kept if now == delivered else now for before, now in self.redacted.items()}
+        self.redacted[delivered] = kept
+        self.files = {
+            key: replace(file, sha256=kept) if file.sha256 == delivered else file for key, file in self.files.items()
+        }
+        taken: dict[tuple[str, str, str], date] = {}
+        for (table, sha256, mapping), day in self.taken_on.items():
+            key = (table, kept if sha256 == delivered else sha256, mapping)
+            taken[key] = min(day, taken.get(key, day))
+        self.taken_on = taken
+
     def save(self) -> None:
         """Write the registry, whole or not at all."""
         write_json(
@@ -95,5 +115,6 @@ class Registry:
                     {"table": table, "sha256": sha256, "mapping": mapping, "taken_on": taken_on.isoformat()}
                     for (table, sha256, mapping), taken_on in sorted(self.taken_on.items())
                 ],
+                "redacted": self.redacted,
             },
         )

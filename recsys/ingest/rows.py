@@ -1,6 +1,6 @@
 """Turns one landed file into a DuckDB table `source`: its columns, and `_line`, where in the file each row stands.
 
-Lines that are no rows (wrong number of cells, broken JSON) go to the table `broken` with line and reason.
+Lines that are no rows (wrong number of cells, broken JSON) go to the table `broken` with line, reason and text.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from recsys.database import literal, quoted
 from recsys.errors import SourceRefused
 from recsys.ingest.text import PlainText, check_header, plain_text
 
-BROKEN = "CREATE OR REPLACE TEMP TABLE broken (line BIGINT, reason VARCHAR, row_hash VARCHAR)"
+BROKEN = "CREATE OR REPLACE TEMP TABLE broken (line BIGINT, reason VARCHAR, row_hash VARCHAR, text VARCHAR)"
 MAX_LINE_BYTES = 1 << 20
 
 
@@ -74,7 +74,7 @@ def _read_csv(con: duckdb.DuckDBPyConnection, path: Path, name: str, dialect: Cs
         INSERT INTO broken
         SELECT line,
             CASE min(error_type) WHEN 'MISSING COLUMNS' THEN 'too_few_cells' ELSE 'too_many_cells' END,
-            sha256(min(csv_line))
+            sha256(min(csv_line)), min(csv_line)
         FROM reject_errors GROUP BY line
         """
     )
@@ -132,7 +132,7 @@ def _read_jsonl(con: duckdb.DuckDBPyConnection, text: PlainText, name: str, fiel
     con.execute(
         """
         INSERT INTO broken
-        SELECT _line, 'not_json', sha256(line) FROM lines
+        SELECT _line, 'not_json', sha256(line), line FROM lines
         WHERE trim(line) <> '' AND NOT CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END
         """
     )

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
@@ -85,11 +86,18 @@ def _matches(parts: list[str], pattern: list[str]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
-def take(path: Path, name: str, landing: Path) -> str:
-    """Copy a file into `landing/<sha256>` unless it is there already; its hash.
+def take(
+    path: Path,
+    name: str,
+    landing: Path,
+    redacted: Mapping[str, str] | None = None,
+    clean: Callable[[Path], bool] | None = None,
+) -> tuple[str, str]:
+    """Copy a file into `landing/<sha256>` unless it is there already; the file's hash, and that of what is kept of it.
 
-    A sidecar `<file>.sha256`, when there is one, must agree. Raises SourceRefused when it does not, and Transient when
-    the file changes while it is read.
+    `clean` takes out what must not be kept, before the copy gets its name, and says whether there was anything;
+    `redacted` are files of which less was kept before. A sidecar `<file>.sha256`, when there is one, must agree. Raises
+    SourceRefused when it does not, and Transient when the file changes while it is read.
     """
     before = path.stat()
     sha256 = sha256_of(path)
@@ -98,8 +106,8 @@ def take(path: Path, name: str, landing: Path) -> str:
         raise SourceRefused(
             f"{name}: its bytes do not have the checksum in {sidecar.name}; it is damaged or only half delivered."
         )
-    target = landing / sha256
-    if not target.exists():
+    kept = (redacted or {}).get(sha256, sha256)
+    if not (landing / kept).exists():
         private_folder(landing)
         aside = landing / f".{sha256}.{os.getpid()}.tmp"
         digest = hashlib.sha256()
@@ -117,11 +125,24 @@ def take(path: Path, name: str, landing: Path) -> str:
                 os.fsync(writing.fileno())
             if digest.hexdigest() != sha256:
                 raise Transient(f"{name}: changed while it was read; it is still being delivered. Try again later.")
-            aside.replace(target)
-            sync_folder(landing)
+            kept = _cleaned(aside, sha256, kept, clean)
+            if aside.exists():
+                aside.replace(landing / kept)
+                sync_folder(landing)
         finally:
             aside.unlink(missing_ok=True)
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise Transient(f"{name}: changed while it was read; it is still being delivered. Try again later.")
-    return sha256
+    return sha256, kept
+
+
+def _cleaned(aside: Path, sha256: str, kept: str, clean: Callable[[Path], bool] | None) -> str:
+    """The hash of what is kept of a copy. One that cannot be read any more, and of which less was kept, is not kept."""
+    try:
+        return sha256_of(aside) if clean is not None and clean(aside) else sha256
+    except SourceRefused:
+        if kept == sha256:
+            raise
+        aside.unlink()
+        return kept

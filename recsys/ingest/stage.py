@@ -4,13 +4,10 @@ Everything is judged before anything is kept: a refused file or too many bad row
 at once, and the same files are judged again next time.
 """
 
-import hashlib
-import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -20,60 +17,33 @@ from recsys import ledger
 from recsys.config import TableSource
 from recsys.contracts import CONTRACTS
 from recsys.database import connect
+from recsys.erasure.screen import Screen
 from recsys.errors import SourceRefused, TooManyBadRows
 from recsys.files import private_folder, read_json, sha256_of, write_json
 from recsys.ingest import feeds, query
 from recsys.ingest.assemble import RawFile, assemble, write_quarantine, write_settings
-from recsys.ingest.mapping import map_rows
+from recsys.ingest.landed import Landed, map_file, mapping_hash
 from recsys.ingest.registry import Registry
-from recsys.ingest.rows import read_source
 from recsys.ingest.sources import SourceFile, belongs, find, query_name, take
 from recsys.night import Night
+from recsys.suppression import memory
+from recsys.suppression.key import KEY_ENV
 
 log = logging.getLogger("recsys")
-
-FORMAT = 2
-"""Raised when the meaning of landed files changes, so that they are made anew."""
-
-
-@dataclass(frozen=True)
-class Landed:
-    """Where one file's typed rows lie, by the file's hash and the mapping's."""
-
-    folder: Path
-    sha256: str
-    mapping: str
-
-    @property
-    def good(self) -> Path:
-        return self.folder / f"{self.sha256}-{self.mapping}.parquet"
-
-    @property
-    def bad(self) -> Path:
-        return self.folder / f"{self.sha256}-{self.mapping}.bad.parquet"
-
-    @property
-    def card(self) -> Path:
-        return self.folder / f"{self.sha256}-{self.mapping}.json"
-
-    @property
-    def is_whole(self) -> bool:
-        """The card is written last and knows how long the other two are."""
-        try:
-            return list(read_json(self.card)["bytes"]) == [self.good.stat().st_size, self.bad.stat().st_size]
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
 
 
 def run(night: Night) -> dict[str, int | str]:
     """Write `inputs.json` and `raw/` of the night; rows, files and bad rows per table.
 
     A night that was published keeps the inputs it had: running it again reads the same bytes, whatever came since.
-    Raises ConfigError, SourceRefused, TooManyBadRows, PermissionFeedUnfit or Transient; then nothing of this night's
-    files counts as taken.
+    What is delivered of people who were erased is taken out before anything is kept. Raises ConfigError, SourceRefused,
+    TooManyBadRows, PermissionFeedUnfit, SuppressionKeyUnfit or Transient; then nothing of this night's files counts as
+    taken.
     """
     private_folder(night.raw)
     shop = night.shop
+    if memory.key_of(night.published) is None:
+        log.warning("ingest: %s is not set, so this night's suppressions will not be remembered", KEY_ENV)
     for leftover in (shop.root / "landing").glob(".*"):  # of a process that died; one stage at a time is here
         leftover.unlink()
     if _is_published(night) and night.inputs.is_file():
@@ -90,18 +60,6 @@ def run(night: Night) -> dict[str, int | str]:
     return _write_raw(night, inputs)
 
 
-def mapping_hash(table: str, source: TableSource) -> str:
-    """Twelve hex digits that change whenever a file of the table would be read differently."""
-    content = {
-        "format": FORMAT,
-        "contract": repr(CONTRACTS[table]),
-        "source": source.model_dump(
-            mode="json", include={"format", "csv", "fields", "columns", "skip", "duplicates"}, exclude_none=True
-        ),
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-
-
 def _is_published(night: Night) -> bool:
     return any(night.published.glob(f"audiences/*/{night.run_date.isoformat()}/_SUCCESS"))
 
@@ -110,13 +68,14 @@ def _take_all(night: Night, registry: Registry) -> dict[str, Any]:
     """Take and map every file the night may read. Collects refusals, so that one run shows all of them."""
     refusals: list[str] = []
     tables: dict[str, Any] = {}
+    screen = Screen.open(night.shop)
     for table in CONTRACTS:
         if table not in night.shop.tables:
             tables[table] = {"present": False, "rows": 0, "files": []}
             continue
         source = night.shop.source(table)
         try:
-            _see_deliveries(night, table, source, registry)
+            _see_deliveries(night, table, source, registry, screen)
         except SourceRefused as refusal:
             refusals.append(str(refusal))
             continue
@@ -146,13 +105,15 @@ def _take_all(night: Night, registry: Registry) -> dict[str, Any]:
     return {"run_date": night.run_date.isoformat(), "tables": tables}
 
 
-def _see_deliveries(night: Night, table: str, source: TableSource, registry: Registry) -> None:
+def _see_deliveries(night: Night, table: str, source: TableSource, registry: Registry, screen: Screen | None) -> None:
     landing = night.shop.root / "landing"
     if source.query is not None:
         private_folder(landing)
         target = landing / f".{table}.query.parquet"
         try:
             query.fetch(night.shop, table, source, night.end, target)
+            if screen:
+                screen.clean(target, query_name(table), [table])
             sha256 = sha256_of(target)
             target.replace(landing / sha256)
         finally:
@@ -162,7 +123,10 @@ def _see_deliveries(night: Night, table: str, source: TableSource, registry: Reg
     for name, path, file_date in find(night.shop, table, source):
         if file_date is not None and file_date > night.run_date:
             continue
-        registry.see(SourceFile(table, name, take(path, name, landing), file_date))
+        clean = partial(screen.clean, name=name, tables=screen.readers(name)) if screen else None
+        delivered, kept = take(path, name, landing, registry.redacted, clean)
+        registry.redact(delivered, kept)
+        registry.see(SourceFile(table, name, kept, file_date))
 
 
 def _land(
@@ -176,7 +140,7 @@ def _land(
     landed = Landed(night.shop.root / "landed" / file.table, file.sha256, mapping_hash(file.table, source))
     if not landed.is_whole:
         try:
-            _map(con, night, source, file, landed)
+            map_file(con, night.shop.root / "landing", source, file, landed)
         except SourceRefused:
             known = [replace(landed, mapping=mapping) for mapping in registry.earlier_mappings(file)]
             before = next((one for one in known if one.is_whole), None)
@@ -194,17 +158,6 @@ def _land(
     }
 
 
-def _map(con: duckdb.DuckDBPyConnection, night: Night, source: TableSource, file: SourceFile, landed: Landed) -> None:
-    landing = night.shop.root / "landing"
-    delivered = landing / file.sha256
-    if not delivered.is_file() or sha256_of(delivered) != file.sha256:
-        delivered.unlink(missing_ok=True)
-        raise SourceRefused(f"{file.path}: our copy of its bytes is damaged or gone. Deliver the file again.")
-    shape = source.model_copy(update={"format": "parquet"}) if source.query is not None else source
-    read_source(con, delivered, file.path, shape, landing)
-    map_rows(con, CONTRACTS[file.table], source, file.path, landed.good, landed.bad, landed.card)
-
-
 def _restore(night: Night, table: str, entry: dict[str, Any], landed: Landed) -> None:
     """Map bytes again for a night that keeps its inputs. Raises SourceRefused where the rows cannot be the same."""
     source = night.shop.source(table) if table in night.shop.tables else None
@@ -215,7 +168,13 @@ def _restore(night: Night, table: str, entry: dict[str, Any], landed: Landed) ->
         )
     file_date = date.fromisoformat(entry["file_date"]) if entry["file_date"] else None
     with connect(folders=[night.shop.root / "landing", private_folder(landed.folder)]) as con:
-        _map(con, night, source, SourceFile(table, entry["file"], landed.sha256, file_date), landed)
+        map_file(
+            con,
+            night.shop.root / "landing",
+            source,
+            SourceFile(table, entry["file"], landed.sha256, file_date),
+            landed,
+        )
 
 
 def _judge(night: Night, inputs: dict[str, Any]) -> None:
@@ -284,4 +243,5 @@ def _write_raw(night: Night, inputs: dict[str, Any]) -> dict[str, int | str]:
     counts["absent"] = ", ".join(absent) or "none"
     write_settings(night)
     ledger.link(night, inputs.get("ledger", {}))
+    counts["remembered_suppressions"] = memory.match(night, memory.key_of(night.published))
     return counts

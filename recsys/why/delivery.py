@@ -76,7 +76,9 @@ def tell_delivery(
             f"Looked up in it just now (sha256 {file.sha256[:12]}, as published): {row}, "
             f"{'as' if agrees else 'which is not what was'} decided."
         )
-        if not agrees:
+        if not agrees and facts.published[channel.name].manifest.redacted:
+            lines.append("Other customers were erased since, and the lists were made again without what they did.")
+        elif not agrees:
             faults.append(
                 f"{channel.name}: the published file and the decision disagree. The file is what was handed over; "
                 "the decision may have been made again after that."

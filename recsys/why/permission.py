@@ -5,6 +5,7 @@ from typing import Any
 
 import duckdb
 
+from recsys.addresses import define_normal_forms
 from recsys.database import small_frame
 from recsys.night import Night
 from recsys.report.words import contact_words
@@ -37,14 +38,6 @@ _CONSENT = """
     LIMIT 1
 """
 
-NORMAL_FORMS = {
-    "normalised_email": r"nullif(lower(regexp_replace(text, '^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$', '', 'g')), '')",
-    "normalised_phone": (
-        r"nullif(regexp_replace(regexp_replace(text, '[\p{Z}\p{C}()./-]+', '', 'g'), '^00', '+'), '')"
-    ),
-}
-"""How addresses are compared: as by the macros of these names in the dbt project."""
-
 _SUPPRESSIONS = """
     WITH customer AS (
         SELECT customer_id, normalised_email(email) AS email, normalised_phone(phone) AS phone
@@ -72,7 +65,15 @@ _SUPPRESSIONS = """
         bool_or(by_email) AS by_email, bool_or(by_phone) AS by_phone, bool_or(by_message) AS by_message
     FROM matched WHERE by_id OR by_other_id OR by_email OR by_phone OR by_message
     GROUP BY channel, reason, occurred_at
-    ORDER BY occurred_at, reason, channel
+"""
+
+_REMEMBERED = """
+    UNION ALL
+    SELECT channel, reason, occurred_at, false, false, false, false, false FROM read_parquet($remembered) AS remembered
+    WHERE customer_id = $customer AND NOT EXISTS (
+        SELECT 1 FROM matched WHERE (by_id OR by_other_id OR by_email OR by_phone OR by_message)
+            AND matched.reason = remembered.reason AND matched.occurred_at = remembered.occurred_at
+    )
 """
 
 
@@ -85,20 +86,17 @@ def tell_permission(
     compared and never shown.
     """
     others = _other_ids(con, night, customer)
-    for name, normal_form in NORMAL_FORMS.items():
-        con.execute(f"CREATE OR REPLACE TEMP MACRO {name}(text) AS {normal_form}")
-    suppressions = small_frame(
-        con,
-        _SUPPRESSIONS,
-        {
-            "customer": customer,
-            "others": others,
-            **{
-                table: str(night.raw / f"{table}.parquet")
-                for table in ("customers", "suppressions", "engagements", "contacts")
-            },
-        },
-    ).rows(named=True)
+    define_normal_forms(con)
+    given: dict[str, object] = {"customer": customer, "others": others}
+    for table in ("customers", "suppressions", "engagements", "contacts"):
+        given[table] = str(night.raw / f"{table}.parquet")
+    query = _SUPPRESSIONS
+    remembered = night.raw / "remembered_suppressions.parquet"
+    if remembered.is_file():
+        query += _REMEMBERED
+        given["remembered"] = str(remembered)
+    order = "ORDER BY occurred_at, reason, channel"
+    suppressions = small_frame(con, f"{query} {order}", given).rows(named=True)
     lines = []
     for contact_channel in contact_channels:
         consents = small_frame(
@@ -178,7 +176,8 @@ def _suppression(row: dict[str, Any]) -> str:
     matched = " and ".join(words for way, words in ways.items() if row[way])
     scope = ", for every contact channel" if row["channel"] == EVERY_CHANNEL or row["reason"] == ERASED else ""
     reason = SUPPRESSION_WORDS.get(row["reason"], row["reason"])
-    return f"suppressed since {moment(row['occurred_at'])}{scope}: {reason} (matched by {matched})."
+    how = f"matched by {matched}" if matched else "remembered from an earlier night or an erasure"
+    return f"suppressed since {moment(row['occurred_at'])}{scope}: {reason} ({how})."
 
 
 def moment(value: object) -> str:

@@ -1,5 +1,6 @@
--- A suppression holds for whoever it names: by customer, by e-mail address or by phone number, whichever is given.
--- A customer is also named by every id that leads to them.
+-- A suppression holds for whoever it names: by customer, by e-mail address or by phone number, whichever is given; and
+-- so does one that is remembered from an earlier night, whether or not it is still delivered. A customer is also named by
+-- every id that leads to them.
 with suppressions as (
 
     select
@@ -16,6 +17,17 @@ with suppressions as (
 
     select customer_id, null, null, contact_channel, reason, occurred_at
     from {{ ref('int_engagements__suppressed') }}
+
+),
+
+remembered as (
+
+    select
+        customer_id,
+        case reason when 'erased' then 'all' else channel end as channel,
+        reason,
+        occurred_at
+    from {{ ref('stg_night__remembered_suppressions') }}
 
 ),
 
@@ -48,6 +60,12 @@ matches as (
     select addresses.customer_id, suppressions.channel, suppressions.reason, suppressions.occurred_at
     from suppressions
     inner join addresses on suppressions.phone = addresses.address and addresses.contact_channel = 'sms'
+
+    union all
+
+    select ids.customer_id, remembered.channel, remembered.reason, remembered.occurred_at
+    from remembered
+    inner join ids on remembered.customer_id = ids.id
 
 ),
 

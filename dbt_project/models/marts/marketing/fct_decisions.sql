@@ -174,7 +174,6 @@ final as (
                 when 'hard_bounce' then 'an earlier message bounced'
                 when 'complaint' then 'complained about an earlier message'
                 when 'do_not_contact' then 'asked not to be contacted'
-                when 'erased' then 'asked to be erased'
             end
             when 'no_consent' then case
                 when is_objected_by_another

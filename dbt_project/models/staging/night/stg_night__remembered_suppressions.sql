@@ -1,0 +1,6 @@
+select
+    customer_id,
+    channel,
+    reason,
+    occurred_at
+from {{ source('night', 'remembered_suppressions') }}

@@ -1,0 +1,18 @@
+"""The form in which two addresses are compared, once more for the gate."""
+
+import polars as pl
+
+EDGE = r"^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$"
+PHONE_NOISE = r"[\p{Z}\p{C}()./-]+"
+
+
+def normalised_email(column: str) -> pl.Expr:
+    """An address in the form in which two are compared: nothing invisible at its ends, lower case; null when empty."""
+    text = pl.col(column).str.replace_all(EDGE, "").str.to_lowercase()
+    return pl.when(text != "").then(text).alias(column)
+
+
+def normalised_phone(column: str) -> pl.Expr:
+    """A phone number in the form in which two are compared: digits, a + for a leading 00; null when nothing is left."""
+    text = pl.col(column).str.replace_all(PHONE_NOISE, "").str.replace("^00", "+")
+    return pl.when(text != "").then(text).alias(column)

@@ -1,0 +1,17 @@
+"""The form in which two addresses are compared, for what Python asks DuckDB."""
+
+import duckdb
+
+NORMAL_FORMS = {
+    "normalised_email": r"nullif(lower(regexp_replace(text, '^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$', '', 'g')), '')",
+    "normalised_phone": (
+        r"nullif(regexp_replace(regexp_replace(text, '[\p{Z}\p{C}()./-]+', '', 'g'), '^00', '+'), '')"
+    ),
+}
+"""How addresses are compared: as by the macros of these names in the dbt project."""
+
+
+def define_normal_forms(con: duckdb.DuckDBPyConnection) -> None:
+    """Make `normalised_email(text)` and `normalised_phone(text)` known to a connection; null when nothing is left."""
+    for name, normal_form in NORMAL_FORMS.items():
+        con.execute(f"CREATE OR REPLACE TEMP MACRO {name}(text) AS {normal_form}")

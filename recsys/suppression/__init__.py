@@ -1,0 +1,1 @@
+"""Suppressions that are kept for good as keyed hashes, and the key."""
