@@ -16,11 +16,13 @@ _FOLLOWED = """
 """
 
 _NARROW = """
-    SELECT category, items, everything, at_most FROM (
-        SELECT category, items, is_narrow, (sum(items) OVER ())::BIGINT AS everything
+    WITH sent AS (
+        SELECT category, items, (sum(items) OVER ())::BIGINT AS everything
         FROM warehouse.features.customer_concentration WHERE customer_id = $customer
-    ), (SELECT narrow_at_most AS at_most FROM warehouse.staging.stg_night__needs)
-    WHERE is_narrow
+    )
+    SELECT sent.*, rules.at_most FROM sent JOIN warehouse.features.customer_topic_rules AS rules
+        ON rules.customer_id = $customer AND rules.topic = sent.category AND rules.because = 'narrow'
+    ORDER BY category
 """
 
 
