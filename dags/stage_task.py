@@ -88,9 +88,10 @@ def erase_customers_of(conf: Mapping[str, object]) -> dict[str, int]:
             raise ConfigError("date: allowed: a date such as 2026-08-31") from None
         shop = load_shop(shop_file())
         done = erase(shop, read_request(request_in_sandbox(shop, str(conf["requests"]))), on)
-        if done.night is not None and not rebuild_night(shop.path, done.night, print):
-            raise ConfigError(f"They are erased, but the night of {done.night} could not be made again: see its page")
-        return {"customers": done.customers, "not_known": len(done.unknown), **done.counts}
+        is_whole = done.night is None or rebuild_night(shop.path, done.night, print)
+    if not is_whole:
+        raise AirflowFailException(f"They are erased, but the night of {done.night} is not made again: see its page")
+    return {"customers": done.customers, "not_known": len(done.unknown), **done.counts}
 
 
 @contextmanager

@@ -61,7 +61,7 @@ class Report:
                 {
                     "customer": person,
                     "was_known": old["was_known"] or person not in strangers,
-                    "received": [json.loads(entry) for entry in sorted(entries)],
+                    "received": _without_repeats([json.loads(entry) for entry in sorted(entries)]),
                 }
             )
         content = {"date": self.on.isoformat(), "request": self.request, "persons": persons}
@@ -79,6 +79,12 @@ class Report:
             write_json(finished, content | {"erased": total})
             begun.unlink()
         return self.path
+
+
+def _without_repeats(received: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Entries without a file, known from the ledger alone, only where no file of that channel and night is named."""
+    named = {(entry["channel"], entry["run_date"]) for entry in received if "file" in entry}
+    return [entry for entry in received if "file" in entry or (entry["channel"], entry["run_date"]) not in named]
 
 
 def _log(root: Path, report: dict[str, Any], counts: dict[str, int]) -> None:
