@@ -4,6 +4,7 @@ The goldens below `golden/` are what `recsys why` prints; read them to see wheth
 """
 
 import os
+import re
 import subprocess
 import sys
 from datetime import date, datetime
@@ -85,7 +86,8 @@ def part(story: Story, title: str) -> list[str]:
 def test_everybody_has_a_story(template: Night, customer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(template.shop.folder)
     story = tell(template, customer)
-    assert "\n".join(story.lines) + "\n" == (GOLDEN / f"why_{customer}.txt").read_text(encoding="utf-8")
+    told = re.sub(r"\(sha256 [0-9a-f]{12},", "(sha256 0123456789ab,", "\n".join(story.lines) + "\n")
+    assert told == (GOLDEN / f"why_{customer}.txt").read_text(encoding="utf-8")
     assert story.holds
 
 
