@@ -326,6 +326,15 @@ def test_a_no_to_a_topic_counts_as_soon_as_it_is_known_too(tmp_path: Path) -> No
     assert raw(late, "preferences")["customer_id"].to_list() == ["ann", "ben"]
 
 
+def test_an_unsubscribe_counts_as_soon_as_it_is_known_and_a_click_waits(tmp_path: Path) -> None:
+    late = toy._at("2062-01-01")
+    kinds = ("click", "open", "unsubscribe", "complaint", "bounce")
+    reactions = [{"message_id": "m1", "event_type": kind, "occurred_at": late} for kind in kinds]
+    night = Night(toy.write_shop(tmp_path, engagements=reactions), toy.RUN_DATE)
+    stage.run(night)
+    assert sorted(raw(night, "engagements")["event_type"]) == ["bounce", "complaint", "unsubscribe"]
+
+
 @pytest.mark.parametrize("moment", ["infinity", "1812-01-01", "3026-03-01 10:00:00"])
 def test_a_moment_out_of_all_range_is_a_bad_row(shop: Shop, night: Night, moment: str) -> None:
     deliver(shop, lines(f"o1,ann,,green,1,9.90,{moment}"))
