@@ -293,6 +293,18 @@ def test_a_database_of_another_shape_is_an_error(nights):
         analysts.run(second)
 
 
+def test_a_database_of_an_earlier_version_gets_the_tables_it_lacks(nights):
+    first, second, _ = nights
+    analysts.run(first)
+    with duckdb.connect(str(first.analysts)) as con:
+        con.execute("DROP TABLE removals")
+        con.execute("DROP TABLE check_ins")
+    analysts.run(second)
+    with duckdb.connect(str(second.analysts), read_only=True) as con:
+        assert con.execute("SELECT count(DISTINCT run_date) FROM decisions").fetchall() == [(2,)]
+        con.execute("SELECT * FROM removals, check_ins")
+
+
 def test_a_table_that_an_analyst_added_is_kept(nights):
     first, second, _ = nights
     analysts.run(first)

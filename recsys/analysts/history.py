@@ -23,6 +23,8 @@ class HistoryTable:
     comment: str
     order: tuple[str, ...]
     columns: tuple[Column, ...]
+    may_be_missing: bool = False
+    """Databases of earlier versions do not have it yet."""
 
 
 RUN_DATE = Column("run_date", "DATE", "The night: its logical date; everything strictly before its end counts")
@@ -106,6 +108,7 @@ HISTORY: tuple[HistoryTable, ...] = (
             Column("left_since", "DATE", "The night whose file named them last"),
             Column("reason", "VARCHAR", "The night's status, unknown_customer or address_changed"),
         ),
+        may_be_missing=True,
     ),
     HistoryTable(
         "check_ins",
@@ -121,6 +124,7 @@ HISTORY: tuple[HistoryTable, ...] = (
             Column("why", "VARCHAR", "aged (a stated interest that has faded), finished or narrow"),
             Column("reason", "VARCHAR", "The question, as a sentence"),
         ),
+        may_be_missing=True,
     ),
     HistoryTable(
         "deliveries",

@@ -49,9 +49,15 @@ def copy_published(night: Night, aside: Path) -> dict[str, int]:
 
 
 def rows_of_other_nights(con: duckdb.DuckDBPyConnection, night: Night, database: str) -> dict[str, int]:
-    """How many rows each history table of an attached database has for all nights but this one."""
-    counts = {}
+    """How many rows each history table of an attached database has for all nights but this one; 0 when it is missing."""
+    there = con.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = $database AND schema_name = 'main'",
+        {"database": database},
+    ).fetchall()
+    counts = dict.fromkeys((table.name for table in HISTORY), 0)
     for table in HISTORY:
+        if (table.name,) not in there:
+            continue
         row = con.execute(
             f"SELECT count(*) FROM {quoted(database)}.main.{quoted(table.name)} WHERE run_date <> $run_date",
             {"run_date": night.run_date},
@@ -75,6 +81,8 @@ def _strange_table(con: duckdb.DuckDBPyConnection) -> str:
     )
     for table in HISTORY:
         wanted = {(table.name, column.name, column.type) for column in table.columns}
+        if table.may_be_missing and table.name not in {row[0] for row in found}:
+            continue
         if wanted != {row for row in found if row[0] == table.name}:
             return f"table {table.name} is missing or has other columns than this version writes"
     return ""
