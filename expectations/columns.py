@@ -44,7 +44,10 @@ TABLES: dict[str, tuple[str, ...]] = {
     "sync_crm_file__removals": ("channel", "customer_id", "left_since", "reason"),
     "fct_removals": ("run_date", "customer_id", "channel", "contact_channel", "address", "left_since", "reason"),
     "fct_check_ins": ("run_date", "customer_id", "channel", "contact_channel", "rank", "topic", "why", "reason"),
-    "sync_check_in__recipients": ("channel", "customer_id", "email", "first_name", "language", "country"),
+    "sync_check_in__recipients": (
+        *("channel", "customer_id", "email", "first_name", "language", "country"),
+        *("send_not_before", "send_not_after"),
+    ),
     "sync_check_in__topics": ("channel", "customer_id", "rank", "topic", "why", "reason"),
     "sync_catalogue__products": CATALOGUE,
 }
@@ -70,8 +73,11 @@ REMOVE_FILE = {
 }
 """The columns of the file about those who left; that of cleared rows has the audience's own."""
 CHECK_IN_HEAD = {
-    "email_file": ("customer_id", "email", "first_name", "language", "country", "run_date"),
-    "crm_file": ("customer_id", "language", "country", "run_date"),
+    "email_file": (
+        *("customer_id", "email", "first_name", "language", "country"),
+        *("send_not_before", "send_not_after", "run_date"),
+    ),
+    "crm_file": ("customer_id", "language", "country", "send_not_before", "send_not_after", "run_date"),
 }
 FREE_TEXT = frozenset({"first_name", "choices_applied", "name", "reason", "category", "brand"})
 """Cells that people outside the company can have written into, by column or by part of a slot."""

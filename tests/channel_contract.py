@@ -48,7 +48,8 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     | {"left_since": pl.Date()},
     "sync_check_in__recipients": dict.fromkeys(
         ("channel", "customer_id", "email", "first_name", "language", "country"), pl.String()
-    ),
+    )
+    | SEND_WINDOW,
     "sync_check_in__topics": dict.fromkeys(("channel", "customer_id"), pl.String())
     | {"rank": pl.Int32()}
     | dict.fromkeys(("topic", "why", "reason"), pl.String()),

@@ -41,6 +41,7 @@ REMOVALS = dict.fromkeys(
 CHECK_INS = dict.fromkeys(
     ("channel", "contact_channel", "customer_id", "email", "first_name", "language", "country"), pl.String
 ) | {"run_date": pl.Date, "rank": pl.Int32, "topic": pl.String, "why": pl.String, "reason": pl.String}
+CHECK_INS |= dict.fromkeys(("send_not_before", "send_not_after"), pl.Datetime("us"))
 WINDOW = {
     "send_not_before": pl.lit(datetime(2026, 4, 1, 0)),
     "send_not_after": pl.lit(datetime(2026, 4, 1, 22)),

@@ -34,6 +34,8 @@ def person(customer_id: str, **fields: object) -> dict[str, object]:
         "first_name": customer_id.title(),
         "language": "en",
         "country": "DE",
+        "send_not_before": datetime(2026, 4, 1, 6),
+        "send_not_after": datetime(2026, 4, 1, 19),
     } | fields
 
 

@@ -49,7 +49,7 @@ def copy_published(night: Night, aside: Path) -> dict[str, int]:
 
 
 def rows_of_other_nights(con: duckdb.DuckDBPyConnection, night: Night, database: str) -> dict[str, int]:
-    """How many rows each history table of an attached database has for all nights but this one; 0 when it is missing."""
+    """How many rows each history table of a database has for all nights but this one; 0 where it is missing."""
     there = con.execute(
         "SELECT table_name FROM duckdb_tables() WHERE database_name = $database AND schema_name = 'main'",
         {"database": database},

@@ -10,8 +10,8 @@ from recsys.channels.csv_file import CsvFile
 from recsys.errors import CannotRender
 
 CHECK_IN = "check_in_"
-WITH_ADDRESS = ("customer_id", "email", "first_name", "language", "country")
-WITHOUT_ADDRESS = ("customer_id", "language", "country")
+WITHOUT_ADDRESS = ("customer_id", "language", "country", "send_not_before", "send_not_after")
+WITH_ADDRESS = ("customer_id", "email", "first_name", *WITHOUT_ADDRESS[1:])
 
 
 class CheckInFile(CsvFile):

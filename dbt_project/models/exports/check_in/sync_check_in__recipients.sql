@@ -25,6 +25,18 @@ addresses as (
 
 ),
 
+clocks as (
+
+    select * from {{ ref('int_customers__clocked') }}
+
+),
+
+opened as (
+
+    select * from {{ ref('int_clocks__opened') }}
+
+),
+
 final as (
 
     select
@@ -33,10 +45,16 @@ final as (
         case channels.kind when 'email_file' then addresses.address end as email,
         case channels.kind when 'email_file' then customers.first_name end as first_name,
         customers.language,
-        customers.country
+        customers.country,
+        opened.send_not_before,
+        opened.send_not_after
     from check_ins
     inner join channels on check_ins.channel = channels.channel
     inner join customers on check_ins.customer_id = customers.customer_id
+    inner join clocks on check_ins.customer_id = clocks.customer_id
+    inner join opened
+        on clocks.clock = opened.clock
+        and channels.contact_channel = opened.contact_channel
     left join addresses on check_ins.customer_id = addresses.customer_id
 
 )
