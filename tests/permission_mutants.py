@@ -313,10 +313,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "when is_minor then 'minor'\n            when is_paused then 'paused'",
     ),
     _contact(
-        "expiry is asked before refusal",
+        "the pause is asked before expiry",
         FIRST_REASON,
-        "when not is_granted or is_objected_to then 'no_consent'",
-        "when not is_unexpired then 'consent_expired' when not is_granted or is_objected_to then 'no_consent'",
+        "when not is_unexpired then 'consent_expired'\n            when is_paused then 'paused'",
+        "when is_paused then 'paused' when not is_unexpired then 'consent_expired'",
     ),
     _permitted(
         "silence allows personalisation",
