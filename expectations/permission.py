@@ -40,7 +40,12 @@ def gather(night: Night) -> Permissions:
     people = pl.read_parquet(night.raw / "customers.parquet", columns=["customer_id", "email", "phone", "birth_year"])
     said_no = pl.col("status") != "granted"
     consents = pl.scan_parquet(night.raw / "consents.parquet").filter(until | said_no).collect()
-    against = pl.scan_parquet(night.raw / "suppressions.parquet").with_columns(addresses).collect()
+    against = (
+        pl.scan_parquet(night.raw / "suppressions.parquet")
+        .with_columns(addresses)
+        .pipe(everywhere_when_erased)
+        .collect()
+    )
     said = Permissions(
         people.select("customer_id", *addresses),
         consents.filter(pl.col("purpose") == "marketing"),
@@ -49,6 +54,12 @@ def gather(night: Night) -> Permissions:
         minors(people, night.shop.permission.min_age, night.run_date),
     )
     return replace(said, personalised=personalised(said, consents, night.end))
+
+
+def everywhere_when_erased(suppressions: pl.LazyFrame) -> pl.LazyFrame:
+    """An erasure holds for every contact channel, whichever it names."""
+    channel = pl.when(pl.col("reason") == "erased").then(pl.lit(EVERY_CHANNEL)).otherwise("channel")
+    return suppressions.with_columns(channel=channel)
 
 
 def newest_statements(consents: pl.DataFrame, contact_channel: str) -> pl.DataFrame:

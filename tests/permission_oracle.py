@@ -81,15 +81,13 @@ class Oracle:
             if row["occurred_at"] < end and row["choice"] == "pause_until":
                 self.pauses[row["customer_id"]].append(row)
         self.barred: dict[tuple[str, str | None], set[str]] = defaultdict(set)
+        self.erased: set[tuple[str, str | None]] = set()
         for row in suppressions:
             if row["occurred_at"] < end:
                 for key in self._keys(row):
-                    self.barred[key].add(row["channel"])
-        self.erased: dict[tuple[str, str | None], set[str]] = defaultdict(set)
-        for row in suppressions:
-            if row["occurred_at"] < end and row["reason"] == "erased":
-                for key in self._keys(row):
-                    self.erased[key].add(row["channel"])
+                    self.barred[key].add("all" if row["reason"] == "erased" else row["channel"])
+                    if row["reason"] == "erased":
+                        self.erased.add(key)
         self.objections: set[tuple[str, str]] = set()
         for name, row in self.customers.items():
             for channel, field in FIELD_OF.items():
@@ -146,7 +144,7 @@ class Oracle:
 
     def hindrance(self, name: str, channel: str) -> str | None:
         """The first reason not to contact somebody over a contact channel, None when there is none."""
-        if any(to in {"all", channel} for key in self._keys(self.customers[name]) for to in self.erased[key]):
+        if any(key in self.erased for key in self._keys(self.customers[name])):
             return "erased"
         if self.is_suppressed(name, channel):
             return "suppressed"

@@ -290,7 +290,7 @@ def suppression(at: str = "2026-01-01", channel: str = "email", **fields: object
         (
             [suppression(email=" BEN@example.com", customer_id="ben", phone="+4915112345678", reason="erased")],
             [
-                "suppressed since 2026-01-01 00:00: they asked to be erased "
+                "suppressed since 2026-01-01 00:00, for every contact channel: they asked to be erased "
                 "(matched by customer id and e-mail address and phone number)."
             ],
         ),

@@ -31,8 +31,8 @@ _CHANNEL = Column("channel", "VARCHAR", "The audience, as the shop file names it
 _STATUS = Column(
     "status",
     "VARCHAR",
-    "exported, or the first reason to hold the customer back: erased, suppressed, no_consent, consent_expired, "
-    "paused, minor, invalid_address, duplicate_address, too_few_items",
+    "exported, or the first reason to hold the customer back: erased, suppressed, no_consent, consent_expired, paused, "
+    "minor, invalid_address, duplicate_address, too_few_items",
 )
 _ITEMS = Column("items", "BIGINT", "Recommended products that fit the channel's places; they leave only when exported")
 _SHA256 = Column("sha256", "VARCHAR", "Hex SHA-256 of the file's bytes")

@@ -12,6 +12,7 @@ from recsys.report.words import contact_words
 from recsys.vocabulary import EVERY_CHANNEL
 
 SUPPRESSIONS_TOLD = 3
+ERASED = "erased"
 
 SUPPRESSION_WORDS: dict[str, str] = {
     "unsubscribe": "they unsubscribed",
@@ -90,7 +91,7 @@ def tell_permission(
             },
         ).rows(named=True)
         name = contact_words(contact_channel).capitalize()
-        against = [row for row in suppressions if row["channel"] in {EVERY_CHANNEL, contact_channel}]
+        against = [row for row in suppressions if is_for(row, contact_channel)]
         said = [_said(consents[0], night.end) if consents else _SILENCE, *_held_against(against)]
         lines += [f"{name}: {sentence}" for sentence in said]
     return lines
@@ -131,10 +132,15 @@ def _held_against(suppressions: list[dict[str, Any]]) -> list[str]:
     return [*told, f"and {more:,} later suppressions."] if more else told
 
 
+def is_for(suppression: dict[str, Any], contact_channel: str) -> bool:
+    """Whether a suppression holds for a contact channel; an erasure does for every one."""
+    return suppression["reason"] == ERASED or suppression["channel"] in {EVERY_CHANNEL, contact_channel}
+
+
 def _suppression(row: dict[str, Any]) -> str:
     ways = {"by_id": "customer id", "by_email": "e-mail address", "by_phone": "phone number"}
     matched = " and ".join(words for way, words in ways.items() if row[way])
-    scope = ", for every contact channel" if row["channel"] == EVERY_CHANNEL else ""
+    scope = ", for every contact channel" if row["channel"] == EVERY_CHANNEL or row["reason"] == ERASED else ""
     reason = SUPPRESSION_WORDS.get(row["reason"], row["reason"])
     how = f"matched by {matched}" if matched else "remembered from an earlier night or an erasure"
     return f"suppressed since {moment(row['occurred_at'])}{scope}: {reason} ({how})."

@@ -6,7 +6,8 @@ with suppressions as (
         customer_id,
         {{ normalised_email('email') }} as email,
         {{ normalised_phone('phone') }} as phone,
-        channel,
+        -- whoever was erased is contacted by nothing any more
+        case reason when 'erased' then 'all' else channel end as channel,
         reason,
         occurred_at
     from {{ ref('stg_shop__suppressions') }}
@@ -66,9 +67,7 @@ final as (
         bool_or(matches.channel = 'all') over (
             partition by matches.customer_id, contact_channels.contact_channel
         ) as is_for_every_channel,
-        bool_or(matches.reason = 'erased') over (
-            partition by matches.customer_id, contact_channels.contact_channel
-        ) as is_erased,
+        bool_or(matches.reason = 'erased') over (partition by matches.customer_id) as is_erased,
         matches.occurred_at
     from matches
     inner join {{ contact_channels() }} on matches.channel in ('all', contact_channels.contact_channel)
