@@ -23,6 +23,9 @@
   published/
     audiences/<channel>/<run_date>/    files, manifest.json, _SUCCESS
     ledger/<book>/<channel>/<run_date>.parquet    recipients and items, written before the files get their final names
+    suppressed.parquet             who is not to be contacted, as keyed hashes; only grows
+    erased.parquet                 whose rows are refused, as keyed hashes
+    erasures/                      a report per request, and a log
     analysts.duckdb
 ```
 """

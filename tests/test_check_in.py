@@ -152,7 +152,7 @@ def ask(night: Night, *asked: list[tuple[str, int, str, str]]) -> None:
     for channel in channels:
         rows = decided.filter(pl.col("channel") == channel.name)
         people = toy.frame("customers").filter(pl.col("customer_id").is_in(rows["customer_id"].implode()))
-        cells = people.with_columns(run_date=pl.lit(night.run_date)).sort("customer_id")
+        cells = people.with_columns(**gate_night.WINDOW, run_date=pl.lit(night.run_date)).sort("customer_id")
         for slot in range(1, night.shop.check_in.topics + 1):
             parts = {part: f"{part}_{slot}" for part in ("topic", "why", "reason")}
             of_slot = rows.filter(pl.col("rank") == slot).select("customer_id", *parts).rename(parts)

@@ -86,6 +86,7 @@ def test_afterwards_no_byte_holds_her(story: Story) -> None:
     assert left(story.shop.root, *CANARIES) == {}
     assert (done.customers, done.unknown, done.night) == (1, (), toy.RUN_DATE)
     assert (done.counts["nights"], done.counts["audiences"], done.counts["audience_rows"]) == (1, 2, 2)
+    assert [path for path in story.shop.root.rglob("*") if path.stat().st_mode & 0o077] == []
 
 
 def test_what_others_have_is_still_there(story: Story) -> None:
@@ -182,6 +183,7 @@ def test_the_next_night_keeps_her_out_and_whoever_has_her_address_is_not_contact
         "max": "erased",
         "new-1": "erased",
     }
+    assert [path for path in story.shop.root.rglob("*") if path.stat().st_mode & 0o077] == []
     found = left(story.shop.root, *CANARIES)
     assert set(found) == {"kim.new@canary.example"}  # the newcomer's now
     assert pl.read_parquet(night.raw / "customers.parquet").filter(pl.col("customer_id") == KIM).is_empty()

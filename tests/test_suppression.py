@@ -13,6 +13,8 @@ import toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from expectations import evidence as evidence_of
+from expectations import permission, recount
 from expectations.remembered import remembered
 from recsys.config import Shop
 from recsys.errors import StateDamaged, SuppressionKeyUnfit
@@ -20,6 +22,7 @@ from recsys.ingest import stage
 from recsys.night import Night
 from recsys.suppression import memory
 from recsys.suppression.key import KEY_ENV, Key
+from tests import gate_night
 
 SECRET = "5e" * 32
 NEXT = toy.RUN_DATE + timedelta(days=1)
@@ -177,6 +180,20 @@ def test_a_damaged_memory_stops_the_night(shop: Shop) -> None:
     (night.published / memory.MEMORY).write_bytes(b"PAR1 not really")
     with pytest.raises(StateDamaged, match="Restore it from a backup"):
         stage.run(night)
+
+
+def test_the_gate_is_red_when_a_remembered_suppression_was_overlooked(tmp_path: Path, key: Key) -> None:
+    """Ann is in the finished files, as if dbt had read an empty table; only the memory knows better."""
+    night = gate_night.write_night(tmp_path)
+    rows = "SELECT 'email', $hash, 'email', 'complaint', TIMESTAMP '2026-01-01', DATE '2026-03-01'"
+    checks = []
+    for who in ("nobody@example.com", "ann@example.com"):
+        memory.add(night.published, key, rows, {"hash": key.hash(who)})
+        evidence, _ = evidence_of.gather(night)
+        assert evidence is not None
+        found = recount.check(evidence, permission.gather(night), night.shop.channels[0])
+        checks.append({check.check: check.passed for check in found}["not_suppressed"])
+    assert checks == [True, False]
 
 
 ADDRESSES = st.sampled_from(["a@x.de", " A@X.de", "b@x.de", "B@x.de\t", "", None])

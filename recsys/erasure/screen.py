@@ -19,6 +19,7 @@ from recsys.config import Shop, TableSource
 from recsys.contracts import CONTRACTS
 from recsys.database import connect, literal, quoted
 from recsys.errors import SourceRefused, StateDamaged
+from recsys.files import PRIVATE_FILE
 from recsys.ingest.mapping import cells_read
 from recsys.ingest.rows import read_source
 from recsys.ingest.sources import belongs
@@ -211,6 +212,7 @@ def _write(con: duckdb.DuckDBPyConnection, path: Path, target: Path, shape: Tabl
     try:
         con.execute(f"COPY (SELECT {names} FROM source ORDER BY _line) TO {literal(str(made))} ({_form(shape)})")
         if shape.format == "parquet":
+            made.chmod(PRIVATE_FILE)
             made.replace(target)
             return
         lines = con.execute("SELECT text FROM broken ORDER BY line").fetchall()

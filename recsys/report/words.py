@@ -4,10 +4,7 @@ from recsys.vocabulary import ContactChannel, Departure, Question, Source, Statu
 
 STATUS_WORDS: dict[str, tuple[str, str]] = {
     Status.EXPORTED: ("Exported", "May be contacted, and the list is long enough: they are in the file."),
-    Status.ERASED: (
-        "Asked to be erased",
-        "Somebody with this id or address asked for all their data to be erased, and is not written to again.",
-    ),
+    Status.ERASED: ("Erased", "They asked to be erased: nothing is sent to them any more, whoever they register as."),
     Status.SUPPRESSED: (
         "Opted out or undeliverable",
         "They unsubscribed, complained, asked not to be contacted, or their address bounced.",

@@ -69,21 +69,24 @@ _TONIGHT = """
         FROM read_parquet($customers)
     ), said AS (
         SELECT customer_id, normalised_email(email) AS email, normalised_phone(phone) AS phone,
-            channel, reason, occurred_at
+            CASE reason WHEN 'erased' THEN 'all' ELSE channel END AS channel, reason, occurred_at
         FROM read_parquet($suppressions)
     ), found AS (
         SELECT 'customer_id' AS kind, customer_id AS value, channel, reason, occurred_at FROM said
         UNION ALL SELECT 'email', email, channel, reason, occurred_at FROM said
         UNION ALL SELECT 'phone', phone, channel, reason, occurred_at FROM said
-        UNION ALL SELECT 'email', customers.email, 'email', reason, occurred_at
+        UNION ALL SELECT 'email', customers.email, CASE reason WHEN 'erased' THEN 'all' ELSE 'email' END, reason,
+                occurred_at
             FROM said JOIN customers USING (customer_id) WHERE channel IN ('all', 'email')
-        UNION ALL SELECT 'phone', customers.phone, 'sms', reason, occurred_at
+        UNION ALL SELECT 'phone', customers.phone, CASE reason WHEN 'erased' THEN 'all' ELSE 'sms' END, reason,
+                occurred_at
             FROM said JOIN customers USING (customer_id) WHERE channel IN ('all', 'sms')
     )
     SELECT DISTINCT kind, keyed(value) AS hash, channel, reason, occurred_at, $since::DATE AS since
     FROM found WHERE value IS NOT NULL
 """
-"""A suppression that names a customer also speaks for the customer's addresses, each on the channel it leads to."""
+"""A suppression that names a customer also speaks for the customer's addresses, each on the channel it leads to; an
+erasure does on every channel."""
 
 
 def key_of(published: Path) -> Key | None:
