@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from model_contract import NOTHING_EXCLUDED, ModelContract, RecommenderContract, even_odd
 from polars.testing import assert_frame_equal
@@ -74,6 +74,7 @@ def test_products_at_or_below_zero_are_left_out():
     assert lists["product_id"].to_list() == ["p00"]
 
 
+@settings(deadline=None)
 @given(
     levels=st.lists(st.integers(-1, 3), min_size=1, max_size=40),
     n=st.integers(1, 12),

@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.models.popular import PopularList
@@ -102,6 +102,7 @@ def _scored(rows: dict[tuple[str, str], float]) -> pl.DataFrame:
 scores = st.dictionaries(st.tuples(customers, products), st.sampled_from([0.1, 0.2, 0.3]), max_size=24).map(_scored)
 
 
+@settings(deadline=None)
 @given(individual=scores, popular=scores, k=st.integers(1, 9))
 def test_laws_of_ranked_lists(individual, popular, k):
     lists = plain(individual, popular, k)
@@ -118,6 +119,7 @@ def test_laws_of_ranked_lists(individual, popular, k):
     assert set(lists["customer_id"]) == set(known["customer_id"])
 
 
+@settings(deadline=None)
 @given(individual=scores, popular=scores, k=st.integers(1, 9), seed=st.integers(0, 3))
 def test_ranked_lists_do_not_depend_on_row_order(individual, popular, k, seed):
     def shuffled(frame: pl.DataFrame) -> pl.DataFrame:
@@ -126,6 +128,7 @@ def test_ranked_lists_do_not_depend_on_row_order(individual, popular, k, seed):
     assert plain(individual, popular, k).equals(plain(shuffled(individual), shuffled(popular), k))
 
 
+@settings(deadline=None)
 @given(barred=pairs, allowed=st.sets(products), n=st.integers(0, 9))
 def test_the_popular_list_is_what_is_allowed_in_order_less_what_is_barred(barred, allowed, n):
     popularity = pl.DataFrame({"product_id": [f"p{i}" for i in (3, 1, 4, 0, 5, 2, 6, 7)], "rank": range(1, 9)})
