@@ -84,8 +84,10 @@ def gather(night: Night, products: pl.DataFrame, permissions: Permissions) -> Bo
         .join(products, on="product_id")
     )
     pair = ["customer_id", "product_id"]
+    kept = lines.group_by(pair).agg(pl.col("quantity").sum()).filter(pl.col("quantity") > 0)
     days = (
-        lines.filter(pl.col("quantity").sum().over(pair) > 0, pl.col("quantity") > 0)
+        lines.filter(pl.col("quantity") > 0)
+        .join(kept, on=pair, how="semi")
         .select(*pair, "category", "replenishable", day=pl.col("ordered_at").dt.date())
         .unique()
     )
@@ -145,12 +147,20 @@ def _finished(night: Night, days: pl.DataFrame, products: pl.DataFrame) -> pl.Da
     """
     needs, pair = night.shop.needs, ["customer_id", "category"]
     one_off = products.group_by("category").agg(pl.col("replenishable").any()).filter(~pl.col("replenishable"))
-    visits = days.select(*pair, "day").unique().join(one_off, on="category", how="semi").sort(*pair, "day")
-    pause = pl.col("day").diff().over(pair).dt.total_days()
-    visits = visits.with_columns(burst=(pause > needs.burst_days).fill_null(value=False).cum_sum().over(pair))
-    first_end = pl.col("day").filter(pl.col("burst") == 0).max()
-    second = pl.col("day").filter(pl.col("burst") == 1).min()
-    buyers = visits.group_by(pair).agg(first_end=first_end, second=second, last=pl.col("day").max())
+    visits = days.join(one_off, on="category", how="semi").select(*pair, "day").unique().sort(*pair, "day")
+    is_same = pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in pair)
+    second_bursts = (
+        visits.with_columns(before=pl.when(is_same).then(pl.col("day").shift()))
+        .filter((pl.col("day") - pl.col("before")).dt.total_days() > needs.burst_days)
+        .group_by(pair)
+        .agg(first_end=pl.col("before").min(), second=pl.col("day").min())
+    )
+    buyers = (
+        visits.group_by(pair)
+        .agg(last=pl.col("day").max())
+        .join(second_bursts, on=pair, how="left")
+        .with_columns(pl.col("first_end").fill_null(pl.col("last")))
+    )
     watched = pl.lit(night.run_date - timedelta(days=needs.observe_days))
     stays_away = (pl.col("second") - pl.col("first_end")).dt.total_days().fill_null(10**6) > needs.observe_days
     clear = (
@@ -189,16 +199,15 @@ def _narrow(night: Night, products: pl.DataFrame, permissions: Permissions) -> p
     needs = night.shop.needs
     items = (
         pl.scan_parquet(night.raw / "ledger" / "items" / "*.parquet")
-        .select("run_date", "customer_id", "product_id")
-        .unique()
-        .collect()
-        .join(products.select("product_id", "top_category").drop_nulls(), on="product_id")
-        .join(permissions.personalised, on="customer_id", how="semi")
+        .select("customer_id", "product_id")
+        .join(products.lazy().select("product_id", "top_category").drop_nulls(), on="product_id")
+        .join(permissions.personalised.lazy(), on="customer_id", how="semi")
+        .group_by("customer_id", "top_category")
+        .len()
+        .collect(engine="streaming")
     )
     return (
-        items.group_by("customer_id", "top_category")
-        .len()
-        .with_columns(everything=pl.col("len").sum().over("customer_id"))
+        items.with_columns(everything=pl.col("len").sum().over("customer_id"))
         .filter(
             pl.col("everything") >= needs.narrow_min_items,
             pl.col("len") / pl.col("everything") > needs.narrow_share,

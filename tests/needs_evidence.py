@@ -137,11 +137,11 @@ SHARES = """
         SELECT customer_id, product_id, min(day) AS day FROM later.intermediate.int_purchases__dated
         WHERE day > DATE '2026-08-18' GROUP BY ALL
     )
-    SELECT round((DATE '2026-08-18' - timed.last_bought_on) / timed.every_days * 5) / 5 AS share_of_rhythm,
+    SELECT floor((DATE '2026-08-18' - timed.last_bought_on) / timed.every_days * 10) / 10 AS share_of_rhythm,
         count(*) AS pairs,
         round(count(*) FILTER (bought.day <= DATE '2026-08-18' + 7) / count(*), 4) AS bought_within_7_days
     FROM earlier.intermediate.int_replenishments__timed AS timed LEFT JOIN bought USING (customer_id, product_id)
-    WHERE timed.every_days IS NOT NULL AND DATE '2026-08-18' - timed.last_bought_on <= 3 * timed.every_days
+    WHERE timed.every_days IS NOT NULL AND DATE '2026-08-18' - timed.last_bought_on < 2 * timed.every_days
     GROUP BY ALL ORDER BY ALL
 """
 

@@ -1,5 +1,11 @@
 -- What was sent, not what was recommended: a list that nobody received narrows nobody's view.
-with needs as (
+with settings as (
+
+    select run_date from {{ ref('stg_night__settings') }}
+
+),
+
+needs as (
 
     select * from {{ ref('stg_night__needs') }}
 
@@ -21,24 +27,19 @@ products as (
 
 ),
 
-sent as (
-
-    select distinct past_items.run_date, past_items.customer_id, past_items.product_id, products.top_category
-    from {{ ref('stg_night__past_items') }} as past_items
-    inner join products on past_items.product_id = products.product_id
-
-),
-
 per_category as (
 
     select
-        sent.customer_id,
-        sent.top_category as category,
-        count(distinct sent.run_date) as nights,
+        past_items.customer_id,
+        products.top_category as category,
+        -- one bit per night: distinct counts of many million rows take too much memory
+        bit_count(bit_or(cast(1 as bigint) << (settings.run_date - past_items.run_date))) as nights,
         count(*) as items
-    from sent
-    inner join customers on sent.customer_id = customers.customer_id
-    group by sent.customer_id, sent.top_category
+    from {{ ref('stg_night__past_items') }} as past_items
+    inner join products on past_items.product_id = products.product_id
+    inner join customers on past_items.customer_id = customers.customer_id
+    cross join settings
+    group by past_items.customer_id, products.top_category
 
 ),
 
@@ -60,7 +61,7 @@ final as (
     select
         shared.customer_id,
         shared.category,
-        shared.nights,
+        cast(shared.nights as bigint) as nights,
         shared.items,
         cast(shared.share as double) as share,
         shared.all_items >= needs.narrow_min_items and shared.share > needs.narrow_share as is_narrow
