@@ -395,4 +395,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "select visitor_id, customer_id, ordered_at from order_lines",
         "select visitor_id, customer_id, ordered_at from order_lines where false",
     ),
+    Mutant(
+        "links in visits are not followed",
+        NEAREST,
+        f"{FEATURES}/int_identities__linked.sql",
+        "select visitor_id, customer_id, occurred_at from web_events",
+        "select visitor_id, customer_id, occurred_at from web_events where false",
+    ),
 )

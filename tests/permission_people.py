@@ -148,11 +148,14 @@ def _links(draw: random.Random, names: list[str], first: int) -> dict[str, Rows]
             others = [name, draw.choice(names), f"v{draw.randrange(first, number + 1):07d}", f"old{number:07d}"]
             for other in draw.sample(others, draw.choice([1, 1, 1, 2, 3])):
                 link = {"visitor_id": visitor, "customer_id": other}
-                identities.append({**link, "seen_at": draw.choice(MOMENTS)})
-                if draw.random() < 0.1:
-                    events.append({**link, "event_type": "search", "occurred_at": draw.choice(MOMENTS)})
-                if draw.random() < 0.1:
-                    lines.append({**link, **_line(draw)})
+                for _ in range(draw.choice([1, 1, 1, 2])):
+                    seen_in = draw.choice(["identities", "identities", "identities", "web_events", "order_lines"])
+                    if seen_in == "identities":
+                        identities.append({**link, "seen_at": draw.choice(MOMENTS)})
+                    elif seen_in == "web_events":
+                        events.append({**link, "event_type": "search", "occurred_at": draw.choice(MOMENTS)})
+                    else:
+                        lines.append({**link, **_line(draw)})
             if draw.random() < 0.3:
                 far = {"visitor_id": f"old{number:07d}", "customer_id": draw.choice(names)}
                 identities.append({**far, "seen_at": draw.choice(MOMENTS)})
