@@ -11,7 +11,7 @@ from typing import Any
 from recsys.database import connect, copy_to_parquet
 from recsys.erasure.screen import Screen
 from recsys.errors import SourceRefused
-from recsys.files import private_folder, read_json, sha256_of, sync_folder, write_json
+from recsys.files import PRIVATE_FILE, private_folder, read_json, sha256_of, sync_folder, write_json
 from recsys.ingest.landed import Landed, map_file, mapping_hash
 from recsys.ingest.registry import Registry
 from recsys.ingest.sources import SourceFile
@@ -48,6 +48,7 @@ class Landing:
         for sha256 in sorted(hashes & readers.keys() - self.registry.redacted.keys()):
             kept = self._redacted(sha256, readers[sha256])
             self.registry.redact(sha256, kept)
+        sync_folder(self.bytes)
         self.registry.save()
         inputs = sorted((self.root / "nights").glob("*/inputs.json"))
         nights = sum([self._redact_night(path, withdraw) for path in inputs])
@@ -81,7 +82,7 @@ class Landing:
             if not self.screen.clean(delivered, names[0], tables, aside):
                 return sha256
             kept = sha256_of(aside)
-            aside.chmod(0o600)
+            aside.chmod(PRIVATE_FILE)
             aside.replace(self.bytes / kept)
         except SourceRefused:
             return self._without_bytes(sha256, tables)

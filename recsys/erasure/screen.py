@@ -8,6 +8,7 @@ word in them is one of the identifiers. Everything is compared by keyed hash.
 
 import gzip
 import io
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ _CHUNK = 1 << 20
 _WORD_IS_ERASED = """
     CASE WHEN contains(word, '@') THEN keyed(normalised_email(word)) IN (SELECT hash FROM erased WHERE kind = 'email')
     ELSE keyed(word) IN (SELECT hash FROM erased WHERE kind <> 'email') OR (
-        regexp_matches(word, '[0-9]{5}')
+        regexp_matches(word, '([0-9][^0-9]{0,2}){5}')
         AND keyed(normalised_phone(word)) IN (SELECT hash FROM erased WHERE kind = 'phone')
     ) END
 """
@@ -106,6 +107,8 @@ class Screen:
                 return False
             before = _contents(con)
             _write(con, path, target, shape)
+            with target.open("rb") as stream:
+                os.fsync(stream.fileno())
             read_source(con, target, name, shape, target.parent)
             if _contents(con) != before:
                 raise StateDamaged(f"{name}: its rows could not be written again as they were. Nothing was replaced.")
