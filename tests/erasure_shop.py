@@ -91,6 +91,7 @@ tables:
     csv: {header: [message, kind, moment]}
     columns: {message_id: message, event_type: kind, occurred_at: moment}
 ingest: {max_bad_share: 0.2}
+caps: []
 recommend: {k: 4, factors: 2, iterations: 5}
 channels:
   - {name: email_file, kind: email_file, contact_channel: email, slots: 2, min_items: 1}

@@ -264,7 +264,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _pauses("the oldest pause counts", PAUSED, "order by occurred_at desc", "order by occurred_at"),
     _pauses("the shortest pause wins a tie", PAUSED, "max(until)", "min(until)"),
-    _pauses("every choice is a pause", PAUSED, "where choice = 'pause_until'", "where true"),
+    _pauses("every choice is a pause", PAUSED, "where preferences.choice = 'pause_until'", "where true"),
     _contact("minors are written to", MINOR, "customers.is_minor,", "false as is_minor,"),
     _permitted("everybody is born on New Year's Day", MINOR, "settings.min_age, 12, 31)", "settings.min_age, 1, 1)"),
     _permitted(
