@@ -33,6 +33,9 @@ SCHEMA = """
     CREATE TABLE staging.stg_shop__suppressions (
         customer_id VARCHAR, email VARCHAR, phone VARCHAR, channel VARCHAR, reason VARCHAR, occurred_at TIMESTAMP
     );
+    CREATE TABLE staging.stg_night__remembered_suppressions (
+        customer_id VARCHAR, channel VARCHAR, reason VARCHAR, occurred_at TIMESTAMP
+    );
 """
 MODELS = (
     "int_customers__addressed",
