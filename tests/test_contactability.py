@@ -39,6 +39,9 @@ SCHEMA = """
     CREATE TABLE intermediate.int_engagements__suppressed (
         customer_id VARCHAR, contact_channel VARCHAR, reason VARCHAR, occurred_at TIMESTAMP
     );
+    CREATE TABLE staging.stg_night__remembered_suppressions (
+        customer_id VARCHAR, channel VARCHAR, reason VARCHAR, occurred_at TIMESTAMP
+    );
 """
 MODELS = (
     "int_customers__addressed",

@@ -45,9 +45,9 @@ _DELIVERIES = """
 
 _SOURCE_FILES = """
     UPDATE edition.main.source_files AS old
-    SET sha256 = new.sha256, rows = new.rows, bad_rows = new.bad_rows, skipped_rows = new.skipped_rows
+    SET rows = new.rows, bad_rows = new.bad_rows, skipped_rows = new.skipped_rows
     FROM read_now AS new
-    WHERE old.run_date = new.run_date AND old.table_name = new.table_name AND old.file = new.file
+    WHERE old.run_date = new.run_date AND old.table_name = new.table_name AND old.sha256 = new.sha256
 """
 
 
@@ -170,8 +170,14 @@ def _tell_sources(con: duckdb.DuckDBPyConnection, root: Path) -> None:
     redacted = Registry.load(root / "registry.json").redacted
     now = set(redacted.values())
     con.execute(
-        "CREATE TEMP TABLE read_now (run_date DATE, table_name VARCHAR, file VARCHAR, sha256 VARCHAR, rows BIGINT, "
-        "bad_rows BIGINT, skipped_rows BIGINT)"
+        "CREATE TEMP TABLE read_now (run_date DATE, table_name VARCHAR, sha256 VARCHAR, rows BIGINT, bad_rows BIGINT, "
+        "skipped_rows BIGINT)"
+    )
+    con.execute(
+        "UPDATE edition.main.source_files AS old SET sha256 = kept.after "
+        "FROM (SELECT unnest($before::VARCHAR[]) AS before, unnest($after::VARCHAR[]) AS after) AS kept "
+        "WHERE old.sha256 = kept.before",
+        {"before": list(redacted), "after": list(redacted.values())},
     )
     con.execute(
         "DELETE FROM edition.main.quarantine WHERE source_sha256 IN (SELECT unnest($hashes::VARCHAR[]))",
@@ -182,7 +188,7 @@ def _tell_sources(con: duckdb.DuckDBPyConnection, root: Path) -> None:
         if file["sha256"] not in now:
             continue
         skipped = sum(file["skipped_rows"].values())
-        rows.append([run_date, table, file["file"], file["sha256"], file["rows"], file["bad_rows"], skipped])
+        rows.append([run_date, table, file["sha256"], file["rows"], file["bad_rows"], skipped])
         bad = Landed(root / "landed" / table, file["sha256"], file["mapping"]).bad
         if file["bad_rows"] and bad.is_file():
             con.execute(
@@ -199,7 +205,7 @@ def _tell_sources(con: duckdb.DuckDBPyConnection, root: Path) -> None:
                 },
             )
     if rows:
-        con.executemany("INSERT INTO read_now VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        con.executemany("INSERT INTO read_now VALUES (?, ?, ?, ?, ?, ?)", rows)
         con.execute(_SOURCE_FILES)
 
 
