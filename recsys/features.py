@@ -1,7 +1,9 @@
 """The features stage: dbt turns raw tables into facts about customers and products; the model is handed its inputs."""
 
 import logging
+import re
 import shutil
+from collections.abc import Callable
 
 from recsys import dbt
 from recsys.contracts import CONTRACTS
@@ -18,12 +20,18 @@ HANDED_ON: dict[str, str] = {
         LEFT JOIN intermediate.int_replenishments__timed USING (customer_id, product_id)
         ORDER BY customer_id, product_id
     """,
+    "events": """
+        SELECT customer_id, product_id, order_id, kind, quantity, unit_price, occurred_at
+        FROM intermediate.int_interactions__weighted WHERE occurred_at IS NOT NULL
+        ORDER BY customer_id, product_id, occurred_at, kind, order_id, quantity
+    """,
     "products": """
-        SELECT product_id, name, is_eligible, replenishable
+        SELECT product_id, name, category, brand, is_eligible, replenishable
         FROM core.dim_products ORDER BY product_id
     """,
     "customers": "SELECT customer_id, may_personalise FROM core.dim_customers WHERE NOT is_minor ORDER BY customer_id",
-    "popularity": "SELECT product_id, rank FROM features.product_popularity ORDER BY rank",
+    "customer_features": "SELECT * FROM features.customer_features ORDER BY customer_id",
+    "popularity": "SELECT product_id, buyers, buyers_ever, rank FROM features.product_popularity ORDER BY rank",
     "product_topics": "SELECT product_id, topic FROM features.product_topics ORDER BY product_id, topic",
     "due_products": """
         SELECT customer_id, product_id, category AS topic, needs.due_lift AS factor, 'due' AS because
@@ -36,6 +44,8 @@ HANDED_ON: dict[str, str] = {
     """,
 }
 """File below `features/` -> the query that fills it, in a total order: the same rows are the same bytes."""
+
+_MODELS = sorted({model for query in HANDED_ON.values() for model in re.findall(r"(?:FROM|JOIN) \w+\.(\w+)", query)})
 
 _COUNTS = """
     SELECT
@@ -70,13 +80,8 @@ def run(night: Night) -> dict[str, int | str]:
     missing = [path.name for path in needed if not path.is_file()]
     if missing:
         raise StageInputMissing(f"{night.raw}: {', '.join(missing)} not found. Run the ingest stage first.")
-    shutil.rmtree(night.features, ignore_errors=True)
-    night.warehouse.unlink(missing_ok=True)
-    night.warehouse.with_name(f"{night.warehouse.name}.wal").unlink(missing_ok=True)
-    dbt.build(night, "features")
+    _make(night, lambda: dbt.build(night, "features"))
     with connect(night.warehouse, read_only=True) as con:
-        for name, query in HANDED_ON.items():
-            copy_to_parquet(con, query, night.features / f"{name}.parquet")
         counts = {name: int(count) for name, count in small_frame(con, _COUNTS).row(0, named=True).items()}
     if counts["choices_without_product"]:
         log.warning(
@@ -87,6 +92,24 @@ def run(night: Night) -> dict[str, int | str]:
     for warning in unheard(night, counts):
         log.warning("features: %s", warning)
     return dict(counts)
+
+
+def derive(night: Night) -> None:
+    """Write `features/*.parquet` of a night whose raw tables were checked before; nothing is tested, nothing counted.
+
+    What an earlier attempt left is removed first. Raises FeaturesFailed when a model fails.
+    """
+    _make(night, lambda: dbt.run(night, "run", "--select", *(f"+{model}" for model in _MODELS)))
+
+
+def _make(night: Night, build: Callable[[], object]) -> None:
+    shutil.rmtree(night.features, ignore_errors=True)
+    night.warehouse.unlink(missing_ok=True)
+    night.warehouse.with_name(f"{night.warehouse.name}.wal").unlink(missing_ok=True)
+    build()
+    with connect(night.warehouse, read_only=True) as con:
+        for name, query in HANDED_ON.items():
+            copy_to_parquet(con, query, night.features / f"{name}.parquet")
 
 
 def unheard(night: Night, counts: dict[str, int]) -> list[str]:

@@ -98,6 +98,28 @@ class AlsModel(Model):
             score="score",
         ).match_to_schema(LIST_SCHEMA)
 
+    @property
+    def customers(self) -> pl.Series:
+        """customer_ids that it has a taste of, ordered."""
+        return self._customers
+
+    def with_tastes_of(self, others: pl.DataFrame) -> Self:
+        """The same model, but the taste of each customer_id in `others` is that of the customer `taste_of` beside it.
+
+        `others` has one row per customer_id. Raises ModelError when the model has no taste of somebody in it.
+        """
+        places = positions(self._customers, "id", "place")
+        named = others.join(places.rename({"id": "customer_id", "place": "row"}), on="customer_id").join(
+            places.rename({"id": "taste_of", "place": "from_row"}), on="taste_of"
+        )
+        if named.height != others.height:
+            raise ModelError(f"tastes: {others.height - named.height:,} of {others.height:,} customers are not known.")
+        factors = self._library.user_factors.copy()
+        factors[named.get_column("row").to_numpy()] = self._library.user_factors[named.get_column("from_row").to_numpy()]
+        library = copy.copy(self._library)
+        library.user_factors = factors
+        return type(self)(library, self._customers, self._products, self._card)
+
     def save(self, folder: Path) -> None:
         anywhere = copy.copy(self._library)
         anywhere.num_threads = 0

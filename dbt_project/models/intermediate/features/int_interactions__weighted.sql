@@ -28,8 +28,13 @@ orders as (
     select
         customer_id,
         product_id,
+        order_id,
         'order' as kind,
         sum(quantity) as quantity,
+        cast(
+            sum(cast(quantity as decimal(18, 0)) * unit_price) filter (where quantity > 0 and unit_price is not null)
+            / nullif(sum(quantity) filter (where quantity > 0 and unit_price is not null), 0) as decimal(18, 4)
+        ) as unit_price,
         min(ordered_at) filter (where quantity > 0) as occurred_at
     from order_lines
     where customer_id is not null
@@ -39,9 +44,10 @@ orders as (
 
 interactions as (
 
-    select customer_id, product_id, kind, cast(quantity as bigint) as quantity, occurred_at from orders
+    select customer_id, product_id, order_id, kind, cast(quantity as bigint) as quantity, unit_price, occurred_at
+    from orders
     union all
-    select customer_id, product_id, event_type, 0, occurred_at
+    select customer_id, product_id, null, event_type, 0, null, occurred_at
     from web_events
     where event_type in ('cart', 'wishlist', 'view')
 
@@ -52,8 +58,10 @@ final as (
     select
         interactions.customer_id,
         interactions.product_id,
+        interactions.order_id,
         interactions.kind,
         interactions.quantity,
+        interactions.unit_price,
         cast(
             round(
                 1e6

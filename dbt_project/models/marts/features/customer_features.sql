@@ -143,7 +143,14 @@ final as (
         affinities.category as top_category,
         histories.customer_id is not null as has_history,
         order_totals.first_ordered_at,
-        order_totals.last_ordered_at
+        order_totals.last_ordered_at,
+        coalesce(affinities.category, 'no category') || ' / '
+        || case
+            when coalesce(order_totals.orders, 0) = 0 then 'no order'
+            when order_totals.last_ordered_at < settings.night_end - interval 180 days then 'lapsed'
+            when order_totals.orders = 1 then 'one order'
+            else 'active'
+        end as segment
     from customers
     cross join settings
     left join order_totals on customers.customer_id = order_totals.customer_id

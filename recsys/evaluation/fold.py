@@ -1,0 +1,113 @@
+"""A fold of a night: what an earlier night would have known, and what customers bought in the days after it.
+
+It is made like a night: the raw tables cut at an earlier moment, then the same dbt models. So nothing that happened
+later can leak into it, and what is evaluated is what a night would have worked with.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from recsys import dbt, features, ledger
+from recsys.contracts import CONTRACTS
+from recsys.database import connect, copy_to_parquet, literal, quoted
+from recsys.errors import StageInputMissing
+from recsys.files import private_folder
+from recsys.ingest.assemble import write_settings
+from recsys.night import Night
+
+STATEMENTS = ("consents", "suppressions")
+"""Tables that are not cut: who has objected since is not looked at, not even in hindsight."""
+
+_BOUGHT_AFTER = """
+    SELECT DISTINCT customer_id, product_id FROM read_parquet($events)
+    WHERE kind = 'order' AND quantity > 0 AND occurred_at >= $begin AND occurred_at < $end
+    ORDER BY customer_id, product_id
+"""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One closed window: `night` is the earlier night, with its `features/`; the window begins where that night ends.
+
+    `bought` (customer_id, product_id), ordered: what customers bought in the window and had not sent back by tonight,
+    of those who allowed personalisation then and still do tonight.
+    """
+
+    night: Night
+    days: int
+    bought: pl.DataFrame
+
+    @property
+    def customers(self) -> pl.Series:
+        """customer_ids to evaluate over, ordered: those who bought anything in the window."""
+        return self.bought.get_column("customer_id").unique().sort()
+
+
+def last_day(night: Night, days: int, back: int = 1) -> date:
+    """run_date of the earlier night whose window of `days` is the `back`-th closed one before the night's end."""
+    return night.run_date - timedelta(days=days * back)
+
+
+@contextmanager
+def open_fold(night: Night, days: int, back: int = 1) -> Iterator[Fold]:
+    """The fold whose window is the `back`-th of `days` before the night's end; its folder is gone afterwards.
+
+    Windows lie side by side: the first ends with the night. Raises StageInputMissing when the night's features are not
+    there, FeaturesFailed when dbt fails. With no line before the window the fold's features are empty tables.
+    """
+    known = night.features / "events.parquet"
+    if not known.is_file():
+        raise StageInputMissing(f"{known}: missing. Run the features stage of {night.run_date} first.")
+    home = night.folder / "folds" / str(back)
+    shutil.rmtree(home, ignore_errors=True)
+    earlier = Night(night.shop.model_copy(update={"data_root": str(home)}), last_day(night, days, back))
+    try:
+        _cut(night, earlier)
+        write_settings(earlier)
+        ledger.link(earlier, {})
+        features.derive(earlier)
+        yield Fold(earlier, days, _bought(night, earlier, days))
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _cut(night: Night, earlier: Night) -> None:
+    private_folder(earlier.raw)
+    with connect(folders=[night.raw, earlier.raw]) as con:
+        for name, contract in CONTRACTS.items():
+            path = night.raw / f"{name}.parquet"
+            if not path.is_file():
+                raise StageInputMissing(f"{path}: missing. Run the ingest stage of {night.run_date} first.")
+            source = f"SELECT * FROM read_parquet({literal(str(path))})"
+            if contract.moment and name not in STATEMENTS:
+                moment = quoted(contract.moment)
+                end = literal(earlier.end.isoformat())
+                source += f" WHERE coalesce({moment} < {end}::TIMESTAMP, true)"
+            copy_to_parquet(con, source, earlier.raw / path.name)
+        remembered = night.raw / "remembered_suppressions.parquet"
+        copy_to_parquet(con, f"SELECT * FROM read_parquet({literal(str(remembered))})", earlier.raw / remembered.name)
+
+
+def _bought(night: Night, earlier: Night, days: int) -> pl.DataFrame:
+    begin = earlier.end
+    bought = pl.read_parquet(night.features / "events.parquet").filter(
+        pl.col("kind") == "order",
+        pl.col("quantity") > 0,
+        pl.col("occurred_at") >= begin,
+        pl.col("occurred_at") < night.shop.night_end(earlier.run_date + timedelta(days=days)),
+    )
+    then, tonight = (
+        pl.read_parquet(one.features / "customers.parquet").filter("may_personalise") for one in (earlier, night)
+    )
+    allowed = then.join(tonight, on="customer_id", how="semi")
+    return (
+        bought.select("customer_id", "product_id")
+        .unique()
+        .join(allowed, on="customer_id", how="semi")
+        .sort("customer_id", "product_id")
+    )
