@@ -56,6 +56,10 @@ class ModelError(RecsysError):
     """The model cannot be trained or scored on this input."""
 
 
+class EvaluationError(RecsysError):
+    """Lists cannot be judged on this input: rows repeat, or somebody has nothing to be judged by."""
+
+
 class SumsDoNotReconcile(RecsysError):
     """Customers, decisions and files do not add up to the same totals."""
 
