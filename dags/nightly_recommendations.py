@@ -85,6 +85,10 @@ def nightly_recommendations():
         return run_stage("export", run_date, channel)
 
     @task
+    def evaluate(run_date: str) -> dict:
+        return run_stage("evaluate", run_date)
+
+    @task
     def publish(run_date: str) -> dict:
         return run_stage("publish", run_date)
 
@@ -99,7 +103,7 @@ def nightly_recommendations():
     published = publish(night)
     ingest(night) >> features(night) >> recommend(night) >> decide(night) >> render(night) >> checked >> files
     # a teardown runs however the night went, and unlike any other last task it does not turn a red night green
-    exported >> published >> report(night).as_teardown(setups=night)
+    exported >> evaluate(night) >> published >> report(night).as_teardown(setups=night)
 
 
 nightly_recommendations()

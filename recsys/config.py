@@ -215,6 +215,15 @@ class Needs(Settings):
         return self
 
 
+class Evaluate(Settings):
+    """How it is measured whether the lists are good, and individual."""
+
+    nightly: bool = Field(True, description="Off: the night is as long as it must be, and nobody knows")
+    window_days: int = Field(
+        28, ge=1, le=365, description="Lists as of so many days ago are compared with what was bought since"
+    )
+
+
 class Channel(Settings):
     """One audience: which kind of file, under which name, over which contact channel."""
 
@@ -317,6 +326,7 @@ class Shop(Settings):
     preferences: Preferences = Preferences()
     recommend: Recommend = Recommend()
     needs: Needs = Needs()
+    evaluate: Evaluate = Evaluate()
     channels: list[Channel] = Field(min_length=1)
     check_in: CheckIn = CheckIn()
     caps: list[Cap] = list(ONE_A_DAY)

@@ -78,6 +78,10 @@ class Night:
         return self.folder / "recommendations.parquet"
 
     @property
+    def evaluation(self) -> Path:
+        return self.folder / "evaluation"
+
+    @property
     def decisions(self) -> Path:
         return self.folder / "decisions"
 

@@ -33,12 +33,13 @@ MODULES = {
     "decide": "recsys.decide",
     "render": "recsys.channels.render",
     "export": "recsys.export",
+    "evaluate": "recsys.evaluation.stage",
     "publish": "recsys.publish",
     "report": "recsys.report.page",
 }
 """Where each stage's `run` is. They differ a lot in what they import, so each is imported when it is its turn."""
 
-STAGES = ("ingest", "features", "recommend", "decide", "render", "gate", "export", "publish", "report")
+STAGES = ("ingest", "features", "recommend", "decide", "render", "gate", "export", "evaluate", "publish", "report")
 """The order of a night. The gate belongs to the room `expectations`, which this package does not import."""
 
 BEFORE_THE_GATE = STAGES[: STAGES.index("gate")]

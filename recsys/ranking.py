@@ -47,6 +47,16 @@ def short_of(individual: pl.DataFrame, customers: pl.Series, rules: TopicRules, 
     return customers.to_frame("customer_id").join(full, on="customer_id", how="anti").get_column("customer_id")
 
 
+def numbered(lists: pl.DataFrame, k: int) -> pl.DataFrame:
+    """customer_id, rank (from 1), product_id: the first k of each customer's LIST_SCHEMA rows, ordered by both."""
+    return (
+        lists.sort("customer_id", "score", "product_id", descending=[False, True, False])
+        .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("customer_id"))
+        .filter(pl.col("rank") <= k)
+        .select("customer_id", "rank", "product_id")
+    )
+
+
 def ranked(individual: pl.DataFrame, popular: pl.DataFrame, rules: TopicRules, k: int) -> pl.DataFrame:
     """At most k products per customer, as RANKED_SCHEMA: individual ones first, then popular ones not yet named.
 

@@ -5,9 +5,11 @@ Products that may not be recommended take part in the learning, since they tell 
 """
 
 import logging
+from dataclasses import dataclass
 
 import polars as pl
 
+from recsys.config import Recommend
 from recsys.errors import StageInputMissing
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList
@@ -30,48 +32,75 @@ def run(night: Night) -> dict[str, int | str]:
     product: a table without rows, which the gate stops. Raises StageInputMissing when the features stage has not run,
     ModelError when the interactions cannot be learnt from.
     """
-    settings = night.shop.recommend
-    interactions = _feature(night, "interactions")
-    products = _feature(night, "products")
-    people = _feature(night, "customers")
-    customers = people.get_column("customer_id")
-    personal = people.filter(pl.col("may_personalise").fill_null(False)).get_column("customer_id")
-    popularity = PopularList(_feature(night, "popularity"))
-    rules = TopicRules(
-        _feature(night, "topic_rules"), _feature(night, "product_topics"), _feature(night, "due_products")
-    )
-
-    model = AlsModel.fit(interactions.filter(pl.col("weight") > 0), settings)
+    features = Features.of(night)
+    customers = features.customers.get_column("customer_id")
+    model = AlsModel.fit(features.interactions.filter(pl.col("weight") > 0), night.shop.recommend)
     model.save(night.model)
-
-    candidates, excluded = eligible(products), not_again(interactions, products)
-    individual = rules.weigh(rules.shortlist(model, personal, candidates, excluded, settings.k))
-    short = short_of(individual, customers, rules, settings.k)
-    popular = rules.weigh(rules.shortlist(popularity, short, candidates, excluded, settings.k))
-    lists = ranked(individual, popular, rules, settings.k)
+    lists = lists_of(features, model, customers, not_again(features.interactions, features.products))
     write_parquet(
         lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(model.version)).select(COLUMNS),
         night.recommendations,
     )
 
+    settings = features.settings
+    individual = lists.filter(pl.col("source") == Source.INDIVIDUAL.value)
     lengths = lists.group_by("customer_id").len().get_column("len")
     counts: dict[str, int | str] = {
         "customers": len(customers),
         "with_list": len(lengths),
-        "may_not_personalise": len(customers) - len(personal),
+        "may_not_personalise": len(customers) - len(features.personal),
         "without_individual": len(customers) - individual.get_column("customer_id").n_unique(),
         "short_lists": len(customers) - int((lengths >= settings.k).sum()),
-        "individual_rows": lists.filter(pl.col("source") == Source.INDIVIDUAL.value).height,
+        "individual_rows": individual.height,
         "popular_rows": lists.filter(pl.col("source") == Source.POPULAR.value).height,
-        "topic_rules": rules.rules.height,
+        "topic_rules": features.rules.rules.height,
         "rows_moved_up": lists.get_column("because").count(),
-        "eligible_products": len(candidates),
-        "interactions": interactions.height,
+        "eligible_products": len(eligible(features.products)),
+        "interactions": features.interactions.height,
         "factors": settings.factors,
         "model_version": model.version,
     }
     log.info("recommend: %s of %s customers have a list (%s)", counts["with_list"], counts["customers"], model.version)
     return counts
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the features stage handed on, as the files below `features/` have it, and the settings of the lists."""
+
+    settings: Recommend
+    interactions: pl.DataFrame
+    products: pl.DataFrame
+    customers: pl.DataFrame
+    customer_features: pl.DataFrame
+    popularity: pl.DataFrame
+    product_topics: pl.DataFrame
+    rules: TopicRules
+
+    @classmethod
+    def of(cls, night: Night) -> "Features":
+        """Those of a night. Raises StageInputMissing when the features stage has not run."""
+        names = ("interactions", "products", "customers", "customer_features", "popularity", "product_topics")
+        frames = {name: _feature(night, name) for name in names}
+        rules = TopicRules(_feature(night, "topic_rules"), frames["product_topics"], _feature(night, "due_products"))
+        return cls(settings=night.shop.recommend, rules=rules, **frames)
+
+    @property
+    def personal(self) -> pl.Series:
+        """customer_ids of those who allow personalisation. Unknown counts as no."""
+        return self.customers.filter(pl.col("may_personalise").fill_null(False)).get_column("customer_id")
+
+
+def lists_of(features: Features, model: AlsModel, customers: pl.Series, excluded: pl.DataFrame) -> pl.DataFrame:
+    """The lists of these customers as RANKED_SCHEMA; `excluded` (customer_id, product_id) is named to nobody."""
+    k, rules = features.settings.k, features.rules
+    candidates = eligible(features.products)
+    personal = features.personal
+    asked = personal.filter(personal.is_in(customers.implode()))
+    individual = rules.weigh(rules.shortlist(model, asked, candidates, excluded, k))
+    short = short_of(individual, customers, rules, k)
+    popular = rules.weigh(rules.shortlist(PopularList(features.popularity), short, candidates, excluded, k))
+    return ranked(individual, popular, rules, k)
 
 
 def _feature(night: Night, name: str) -> pl.DataFrame:

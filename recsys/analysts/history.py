@@ -127,6 +127,32 @@ HISTORY: tuple[HistoryTable, ...] = (
         may_be_missing=True,
     ),
     HistoryTable(
+        "evaluations",
+        "One row per night, task, recommender, part of the customers and metric, measured on the last closed window: "
+        "lists as they would have been made before it, against what was bought in it.",
+        ("run_date", "task", "recommender", "split", "part", "metric"),
+        (
+            RUN_DATE,
+            Column("window_begin", "DATE", "The window's first day"),
+            Column("window_days", "BIGINT", "Its length"),
+            Column("task", "VARCHAR", "next (what was bought next) or new (the same, of products new to the customer)"),
+            Column("recommender", "VARCHAR", "shipped (as the night makes its lists) or a simple rival"),
+            Column("split", "VARCHAR", "everybody, history (by products bought before) or segment"),
+            Column("part", "VARCHAR", "Which part of the split; empty for everybody"),
+            Column(
+                "metric",
+                "VARCHAR",
+                "hit_rate, recall, average_precision, ndcg, novelty, diversity, coverage, gini, "
+                "taste_swap_gain or lift_over_segment; at recommend.k",
+            ),
+            Column("customers", "BIGINT", "Customers it is measured over"),
+            Column("mean", "DOUBLE", "Mean over customers, or the value for all lists together"),
+            Column("low", "DOUBLE", "Lower end of the 95 % interval (bootstrap over customers); null without one"),
+            Column("high", "DOUBLE", "Its upper end"),
+        ),
+        may_be_missing=True,
+    ),
+    HistoryTable(
         "deliveries",
         "One row per night, channel and file that left under a final name.",
         ("run_date", "channel", "file"),

@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 
 import polars as pl
 
-from recsys import dbt, features, ledger
+from recsys import features, ledger
 from recsys.contracts import CONTRACTS
 from recsys.database import connect, copy_to_parquet, literal, quoted
 from recsys.errors import StageInputMissing
@@ -22,12 +22,6 @@ from recsys.night import Night
 
 STATEMENTS = ("consents", "suppressions")
 """Tables that are not cut: who has objected since is not looked at, not even in hindsight."""
-
-_BOUGHT_AFTER = """
-    SELECT DISTINCT customer_id, product_id FROM read_parquet($events)
-    WHERE kind = 'order' AND quantity > 0 AND occurred_at >= $begin AND occurred_at < $end
-    ORDER BY customer_id, product_id
-"""
 
 
 @dataclass(frozen=True)
@@ -42,16 +36,6 @@ class Fold:
     days: int
     bought: pl.DataFrame
 
-    @property
-    def customers(self) -> pl.Series:
-        """customer_ids to evaluate over, ordered: those who bought anything in the window."""
-        return self.bought.get_column("customer_id").unique().sort()
-
-
-def last_day(night: Night, days: int, back: int = 1) -> date:
-    """run_date of the earlier night whose window of `days` is the `back`-th closed one before the night's end."""
-    return night.run_date - timedelta(days=days * back)
-
 
 @contextmanager
 def open_fold(night: Night, days: int, back: int = 1) -> Iterator[Fold]:
@@ -65,7 +49,8 @@ def open_fold(night: Night, days: int, back: int = 1) -> Iterator[Fold]:
         raise StageInputMissing(f"{known}: missing. Run the features stage of {night.run_date} first.")
     home = night.folder / "folds" / str(back)
     shutil.rmtree(home, ignore_errors=True)
-    earlier = Night(night.shop.model_copy(update={"data_root": str(home)}), last_day(night, days, back))
+    shop = night.shop.model_copy(update={"data_root": str(home)})
+    earlier = Night(shop, night.run_date - timedelta(days=days * back))
     try:
         _cut(night, earlier)
         write_settings(earlier)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from recsys.evaluation.interval import intervals, paired_intervals
+from recsys.evaluation.interval import paired_intervals
 from recsys.evaluation.metrics import accuracy
 from recsys.models.als import AlsModel
-from recsys.ranking import first
+from recsys.ranking import numbered
 
 SWAPS = 5
 """Others whose taste each customer gets in turn; more make the interval narrower."""
@@ -21,7 +21,7 @@ SWAPS = 5
 IN_DISGUISE = "Segmentation in disguise: with another customer's taste the lists hit as often."
 SEGMENT_WINS = "Individual signal, but the segment list still wins: use it."
 INDIVIDUAL_PAYS = "Individual pays offline; confirm with the control group."
-NOT_MEASURED = "Not measured: too few customers with a taste bought anything in the window."
+NOT_MEASURED = "Not measured: nothing to measure on, or evaluate.nightly is off."
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,6 @@ class Individuality:
 
     gain: tuple[float | None, float | None, float | None]
     lift: tuple[float | None, float | None, float | None]
-    customers: int
-    """With a taste, with another customer in their segment, and with a purchase in the window."""
 
     @property
     def sentence(self) -> str:
@@ -51,7 +49,9 @@ def partners(customers: pl.Series, segments: pl.DataFrame, seed: int) -> pl.Data
     """
     order = pl.Series("place", np.random.default_rng(seed).permutation(len(customers)))
     return (
-        customers.unique().sort().to_frame("customer_id")
+        customers.unique()
+        .sort()
+        .to_frame("customer_id")
         .with_columns(order)
         .join(segments.select("customer_id", "segment"), on="customer_id")
         .sort("segment", "place")
@@ -75,7 +75,7 @@ def taste_swap_gain(
     k: int,
     seed: int,
 ) -> pl.DataFrame:
-    """The gain as INTERVAL_SCHEMA (one row, metric `taste_swap_gain`) with the number of customers.
+    """The gain as INTERVAL_SCHEMA: one row, metric `taste_swap_gain`.
 
     `bought` (customer_id, product_id) is what they bought in the window, `excluded` what may not be named to whom.
     The other's taste is drawn SWAPS times from everybody with a taste. No customers: a row with nulls.
@@ -85,7 +85,7 @@ def taste_swap_gain(
     judged = judged.filter(judged.is_in(drawn[0].get_column("customer_id").implode()))
 
     def hits(one: AlsModel) -> pl.DataFrame:
-        lists = first(one.recommend(judged, candidates, excluded, k), k)
+        lists = numbered(one.recommend(judged, candidates, excluded, k), k)
         return accuracy(lists, bought, judged, k).select("customer_id", taste_swap_gain="hit_rate")
 
     own = hits(model)

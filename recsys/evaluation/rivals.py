@@ -4,9 +4,9 @@ from abc import abstractmethod
 
 import numpy as np
 import polars as pl
-from implicit.nearest_neighbours import CosineRecommender
+from implicit.nearest_neighbours import ItemItemRecommender
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, diags_array
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from recsys.models.matrix import PAIR, InteractionMatrix, positions
@@ -139,10 +139,11 @@ class ItemCosine(Scores):
         self._weights = _sparse(matrix)
         self._similar = csr_matrix((len(matrix.products),) * 2, dtype=np.float32)
         if len(matrix.weights):
-            library = CosineRecommender(K=neighbours, num_threads=1)
+            lengths = np.sqrt(np.asarray(self._weights.multiply(self._weights).sum(axis=0)).ravel())
+            library = ItemItemRecommender(K=neighbours, num_threads=1)
             with threadpool_limits(1, "blas"):
-                library.fit(self._weights, show_progress=False)
-            self._similar = library.similarity.astype(np.float32)
+                library.fit((self._weights @ diags_array(1 / lengths)).tocsr().astype(np.float64), show_progress=False)
+            self._similar = library.similarity.tocsr().astype(np.float32)
             self._similar.setdiag(0)
 
     def _scores(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -114,10 +114,10 @@ class AlsModel(Model):
         )
         if named.height != others.height:
             raise ModelError(f"tastes: {others.height - named.height:,} of {others.height:,} customers are not known.")
-        factors = self._library.user_factors.copy()
-        factors[named.get_column("row").to_numpy()] = self._library.user_factors[named.get_column("from_row").to_numpy()]
         library = copy.copy(self._library)
-        library.user_factors = factors
+        library.user_factors = self._library.user_factors.copy()
+        row, from_row = named.get_column("row").to_numpy(), named.get_column("from_row").to_numpy()
+        library.user_factors[row] = self._library.user_factors[from_row]
         return type(self)(library, self._customers, self._products, self._card)
 
     def save(self, folder: Path) -> None:

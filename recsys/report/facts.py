@@ -144,7 +144,7 @@ class Facts:
 def stages_of(night: Night) -> tuple[str, ...]:
     """The stages of a whole night before its report, in order."""
     exports = (f"export.{channel}" for channel in channels_of(night))
-    return ("ingest", "features", "recommend", "decide", "render", "gate", *exports, "publish")
+    return ("ingest", "features", "recommend", "decide", "render", "gate", *exports, "evaluate", "publish")
 
 
 def channels_of(night: Night) -> tuple[str, ...]:

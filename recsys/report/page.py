@@ -30,6 +30,7 @@ from recsys.report.words import (
     departure_words,
     stage_words,
 )
+from recsys.report.worth import Worth, interval, read_worth
 from recsys.vocabulary import Status
 
 TEMPLATE = "audience_page.html.j2"
@@ -39,11 +40,12 @@ MOST_BAD = 10
 def run(night: Night) -> dict[str, int | str]:
     """Write `page/index.html` for a night in whatever state it is; its light and where it lies."""
     facts, audience = read_audience(read_facts(night).without("report"))
+    facts, worth = read_worth(facts)
     problems: list[str] = []
     examples = audience and attempt(problems, "The example customers", partial(choose_examples, night))
     bad_rows = attempt(problems, "The quarantine", partial(_bad_rows, night))
     facts = facts.with_problems(problems)
-    text = _render(facts, audience, examples or (), bad_rows or [])
+    text = _render(facts, audience, worth, examples or (), bad_rows or [])
     replace_file(night.page, lambda aside: aside.write_text(text, encoding="utf-8"))
     return {
         "light": facts.light,
@@ -63,19 +65,25 @@ def _bad_rows(night: Night) -> list[tuple[Any, ...]]:
 
 
 def _render(
-    facts: Facts, audience: Audience | None, examples: tuple[Example, ...], bad_rows: list[tuple[Any, ...]]
+    facts: Facts,
+    audience: Audience | None,
+    worth: Worth | None,
+    examples: tuple[Example, ...],
+    bad_rows: list[tuple[Any, ...]],
 ) -> str:
     """The page as HTML. Parts whose stage has not run say so instead."""
     night = facts.night
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=number, share=share, width=width, size=size, count=count, stage_words=stage_words)
     environment.filters.update(contact_words=contact_words, departure_words=departure_words, said=said)
+    environment.filters.update(interval=interval)
     template = environment.from_string((files("recsys.report") / TEMPLATE).read_text(encoding="utf-8"))
     return template.render(
         facts=facts,
         night=night,
         shop=night.shop,
         audience=audience,
+        worth=worth,
         examples=examples,
         failed_checks=[check for check in facts.checks if not check.passed],
         suites=_suites(facts),

@@ -101,6 +101,7 @@ STAGE_WORDS: dict[str, str] = {
     "render": "Write the files",
     "gate": "Check everything before it leaves",
     "export": "Hand over",
+    "evaluate": "Measure what such lists were worth",
     "publish": "Update the analysts' database",
     "report": "Write this page",
 }

@@ -1,0 +1,153 @@
+"""What the lists of a fold are worth: the night's own beside simple rivals, on two tasks, with intervals."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from recsys.evaluation import variety
+from recsys.evaluation.fold import Fold
+from recsys.evaluation.interval import INTERVAL_SCHEMA, intervals
+from recsys.evaluation.metrics import accuracy
+from recsys.evaluation.rivals import ItemCosine, OwnHistory, SegmentPopular, Then
+from recsys.models.als import AlsModel
+from recsys.models.matrix import PAIR
+from recsys.models.popular import PopularList
+from recsys.models.recommender import Recommender
+from recsys.ranking import eligible, not_again, numbered
+from recsys.recommend import Features, lists_of
+
+MOST_CUSTOMERS = 20_000
+"""More than this are sampled: the intervals are narrow enough, and the time does not grow."""
+MOST_SEGMENTS = 10
+HISTORIES = ["0 products", "1 product", "2-4 products", "5-9 products", "10-29 products", "30 or more products"]
+
+SHIPPED = "shipped"
+SEGMENT = "segment_popular"
+
+SCORES_SCHEMA = pl.Schema(
+    {
+        "task": pl.String(),
+        "recommender": pl.String(),
+        "split": pl.String(),
+        "part": pl.String(),
+        **INTERVAL_SCHEMA,
+    }
+)
+"""One row per task, recommender, split, part of it and metric. `split` is everybody, history or segment."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be found: `relevant` (customer_id, product_id), and what nobody may be named, `excluded`."""
+
+    name: str
+    relevant: pl.DataFrame
+    excluded: pl.DataFrame
+
+    @property
+    def customers(self) -> pl.Series:
+        """customer_ids with anything to be found, ordered."""
+        return self.relevant.get_column("customer_id").unique().sort()
+
+
+class Scoreboard:
+    """Everything that is compared in one fold. Making it trains every rival on the fold's features alone."""
+
+    def __init__(self, fold: Fold) -> None:
+        settings = fold.night.shop.recommend
+        self.features = features = Features.of(fold.night)
+        self.k, self.seed = settings.k, settings.seed
+        self.candidates = eligible(features.products)
+        weighted = features.interactions.filter(pl.col("weight") > 0)
+        popular = PopularList(features.popularity)
+        self.segments = features.customer_features.select("customer_id", "segment")
+        self.als = AlsModel.fit(weighted, settings)
+        self._bought = features.interactions.filter("is_bought").select(PAIR)
+        by_ever = features.popularity.sort("buyers_ever", "rank", descending=[True, False])
+        ever = by_ever.select("product_id", rank=pl.int_range(1, pl.len() + 1))
+        self.rivals: dict[str, Recommender] = {
+            "popular_all_time": PopularList(ever),
+            "popular": popular,
+            SEGMENT: SegmentPopular(self.segments, self._bought, features.popularity),
+            "own_history": Then(OwnHistory(weighted), popular),
+            "item_cosine": Then(ItemCosine(weighted), popular),
+            "als": Then(self.als, popular),
+        }
+        self.tasks = self._tasks(fold)
+
+    def lists(self, task: Task) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Every recommender's name and its lists (customer_id, rank, product_id) for the task's customers."""
+        for name, rival in self.rivals.items():
+            found = rival.recommend(task.customers, self.candidates, task.excluded, self.k)
+            yield name, numbered(found, self.k)
+        made = lists_of(self.features, self.als, task.customers, task.excluded)
+        yield SHIPPED, made.select("customer_id", "rank", "product_id")
+
+    def scores(self) -> tuple[pl.DataFrame, dict[tuple[str, str], pl.DataFrame]]:
+        """SCORES_SCHEMA, and per task and recommender the result of `accuracy`."""
+        rows, judged = [SCORES_SCHEMA.to_frame()], {}
+        for task in self.tasks:
+            for name, lists in self.lists(task):
+                values = accuracy(lists, task.relevant, task.customers, self.k)
+                judged[task.name, name] = values
+                for split, part, of_part in self._parts(values):
+                    found = intervals(of_part, self.seed)
+                    rows.append(_labelled(found, task.name, name, split, part))
+                rows.append(_labelled(self._mixture(lists), task.name, name, "everybody", ""))
+        return pl.concat(rows), judged
+
+    def _tasks(self, fold: Fold) -> list[Task]:
+        bought = fold.bought.filter(pl.col("product_id").is_in(self.candidates.implode()))
+        people = bought.get_column("customer_id").unique().sort()
+        if len(people) > MOST_CUSTOMERS:
+            drawn = np.random.default_rng(self.seed).choice(len(people), MOST_CUSTOMERS, replace=False)
+            bought = bought.filter(pl.col("customer_id").is_in(people.gather(np.sort(drawn)).implode()))
+        barred = not_again(self.features.interactions, self.features.products)
+        return [
+            Task("next", bought.join(barred, on=PAIR, how="anti"), barred),
+            Task("new", bought.join(self._bought, on=PAIR, how="anti"), self._bought),
+        ]
+
+    def _parts(self, values: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
+        yield "everybody", "", values
+        lengths = self._bought.group_by("customer_id").len()
+        length = pl.col("len").fill_null(0).cut([0, 1, 4, 9, 29], labels=HISTORIES)
+        known = values.join(lengths, on="customer_id", how="left").with_columns(part=length)
+        parted = known.select(*values.columns, pl.col("part").cast(pl.String))
+        yield from (("history", str(part), rows.drop("part")) for (part,), rows in _groups(parted))
+        of_segment = values.join(self.segments, on="customer_id").rename({"segment": "part"})
+        largest = of_segment.group_by("part").len().sort("len", "part", descending=[True, False]).head(MOST_SEGMENTS)
+        parted = of_segment.join(largest.select("part"), on="part", how="semi")
+        yield from (("segment", str(part), rows.drop("part")) for (part,), rows in _groups(parted))
+
+    def _mixture(self, lists: pl.DataFrame) -> pl.DataFrame:
+        products, vectors = variety.topic_vectors(self.features.product_topics)
+        per_customer = {
+            "novelty": variety.novelty(lists, self.features.interactions),
+            "diversity": variety.diversity(lists, products, vectors),
+        }
+        found = [intervals(frame.drop_nulls(), self.seed) for frame in per_customer.values()]
+        of_all = {
+            "coverage": variety.coverage(lists, self.candidates),
+            "gini": variety.gini(lists, self.candidates),
+        }
+        customers = lists.get_column("customer_id").n_unique()
+        found.append(
+            pl.DataFrame(
+                [(name, customers, value, None, None) for name, value in of_all.items()],
+                schema=INTERVAL_SCHEMA,
+                orient="row",
+            )
+        )
+        return pl.concat(found)
+
+
+def _groups(parted: pl.DataFrame) -> Iterator[tuple[tuple[object, ...], pl.DataFrame]]:
+    yield from parted.sort("part", "customer_id").partition_by("part", as_dict=True, maintain_order=True).items()
+
+
+def _labelled(found: pl.DataFrame, task: str, recommender: str, split: str, part: str) -> pl.DataFrame:
+    labels = {"task": task, "recommender": recommender, "split": split, "part": part}
+    return found.select(*(pl.lit(text).alias(name) for name, text in labels.items()), pl.all())

@@ -1,0 +1,65 @@
+"""Stage `evaluate`: would last month's lists have been right? On the last closed window, beside simple rivals."""
+
+import logging
+from datetime import timedelta
+
+import polars as pl
+
+from recsys.evaluation.fold import Fold, open_fold
+from recsys.evaluation.individuality import NOT_MEASURED, Individuality, lift_over_segment, taste_swap_gain
+from recsys.evaluation.scoreboard import SCORES_SCHEMA, SEGMENT, SHIPPED, Scoreboard
+from recsys.files import private_folder, write_json
+from recsys.night import Night
+from recsys.tables import write_parquet
+
+TABLE_SCHEMA = pl.Schema({"run_date": pl.Date(), "window_begin": pl.Date(), "window_days": pl.Int64(), **SCORES_SCHEMA})
+"""`evaluation/scores.parquet`: SCORES_SCHEMA of one window; the individuality numbers are metrics of `shipped`."""
+
+log = logging.getLogger("recsys")
+
+
+def run(night: Night) -> dict[str, int | str]:
+    """Write `evaluation/scores.parquet` and `evaluation/card.json`; counts, and the sentence about individuality.
+
+    The window is the last `evaluate.window_days` before the night's end; lists are made as the night would have made
+    them before it. Nobody bought anything in it, nothing was known before it, or evaluate.nightly is off: no rows, and
+    the sentence says that it was not measured. Raises StageInputMissing when the night's features are not there.
+    """
+    days = night.shop.evaluate.window_days
+    begin = night.run_date - timedelta(days=days - 1)
+    scores, individuality, customers = SCORES_SCHEMA.to_frame(), None, 0
+    if night.shop.evaluate.nightly:
+        with open_fold(night, days) as fold:
+            scores, individuality, customers = _measured(fold)
+    private_folder(night.evaluation)
+    labels = {"run_date": night.run_date, "window_begin": begin, "window_days": days}
+    table = scores.select(*(pl.lit(value).alias(name) for name, value in labels.items()), pl.all())
+    write_parquet(table.cast(TABLE_SCHEMA).match_to_schema(TABLE_SCHEMA), night.evaluation / "scores.parquet")
+    sentence = individuality.sentence if individuality else NOT_MEASURED
+    write_json(
+        night.evaluation / "card.json",
+        {
+            "window_begin": begin.isoformat(),
+            "window_days": days,
+            "customers": customers,
+            "sentence": sentence,
+        },
+    )
+    log.info("evaluate: %s", sentence)
+    return {"window_begin": begin.isoformat(), "customers": customers, "rows": table.height, "sentence": sentence}
+
+
+def _measured(fold: Fold) -> tuple[pl.DataFrame, Individuality | None, int]:
+    if fold.bought.is_empty():
+        return SCORES_SCHEMA.to_frame(), None, 0
+    board = Scoreboard(fold)
+    scores, judged = board.scores()
+    task = board.tasks[0]
+    gain = taste_swap_gain(
+        board.als, board.segments, task.relevant, board.candidates, task.excluded, board.k, board.seed
+    )
+    lift = lift_over_segment(judged[task.name, SHIPPED], judged[task.name, SEGMENT], board.seed)
+    labels = {"task": task.name, "recommender": SHIPPED, "split": "everybody", "part": ""}
+    both = pl.concat([gain, lift]).select(*(pl.lit(text).alias(name) for name, text in labels.items()), pl.all())
+    individuality = Individuality(*(frame.select("mean", "low", "high").row(0) for frame in (gain, lift)))
+    return pl.concat([scores, both]), individuality, len(task.customers)

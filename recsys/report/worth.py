@@ -1,0 +1,81 @@
+"""What last month's lists were worth, for the page: are they individual, and do they beat simple rivals?"""
+
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+
+import polars as pl
+
+from recsys.evaluation.scoreboard import SHIPPED
+from recsys.files import read_json
+from recsys.night import Night
+from recsys.report.facts import Facts, attempt
+
+Range = tuple[float, float | None, float | None]
+"""Mean, and the ends of its 95 % interval."""
+
+RIVAL_WORDS = {
+    SHIPPED: "What the night ships",
+    "als": "The model alone, then popular",
+    "own_history": "Own history, then popular",
+    "item_cosine": "Bought by the same customers, then popular",
+    "segment_popular": "Popular in the segment",
+    "popular": "Popular lately",
+    "popular_all_time": "Popular of all time",
+}
+TASK_WORDS = {"next": "What they bought next", "new": "The same, of products new to them"}
+
+
+@dataclass(frozen=True)
+class Worth:
+    """One closed window. `numbers`: metric of the shipped lists -> range; `tables`: per task the rows of the rivals."""
+
+    begin: date
+    days: int
+    customers: int
+    sentence: str
+    numbers: dict[str, Range]
+    tables: dict[str, list[tuple[str, dict[str, Range]]]]
+
+
+def read_worth(facts: Facts) -> tuple[Facts, Worth | None]:
+    """What the evaluate stage left, or None when it has not run; the facts say it when it cannot be read."""
+    if not (facts.night.evaluation / "card.json").is_file():
+        return facts, None
+    problems: list[str] = []
+    worth = attempt(problems, "The evaluation", partial(_read, facts.night))
+    return facts.with_problems(problems), worth
+
+
+def _read(night: Night) -> Worth:
+    card = read_json(night.evaluation / "card.json")
+    scores = pl.read_parquet(night.evaluation / "scores.parquet").filter(pl.col("split") == "everybody")
+    ranges = {
+        (task, recommender, metric): (mean, low, high)
+        for task, recommender, metric, mean, low, high in scores.select(
+            "task", "recommender", "metric", "mean", "low", "high"
+        ).iter_rows()
+        if mean is not None
+    }
+    tables = {}
+    for task, words in TASK_WORDS.items():
+        rows = [
+            (name, {metric: found for (of, by, metric), found in ranges.items() if of == task and by == recommender})
+            for recommender, name in RIVAL_WORDS.items()
+        ]
+        tables[words] = [(name, metrics) for name, metrics in rows if "hit_rate" in metrics]
+    return Worth(
+        date.fromisoformat(card["window_begin"]),
+        card["window_days"],
+        card["customers"],
+        card["sentence"],
+        {metric: found for (task, by, metric), found in ranges.items() if task == "next" and by == SHIPPED},
+        {words: rows for words, rows in tables.items() if rows},
+    )
+
+
+def interval(found: Range) -> str:
+    """A share with its interval in per cent: 12.3 % (11.0 to 13.6)."""
+    mean, low, high = found
+    tail = "" if low is None or high is None else f" ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{100 * mean:.1f} %{tail}"
