@@ -167,6 +167,7 @@ data_root: data
 tables:
 {tables}
 recommend: {{k: 4, factors: 2, iterations: 5}}
+evaluate: {{nightly: false}}
 caps: []
 channels:
   - {{name: email_file, kind: email_file, contact_channel: email, slots: 2, min_items: 1}}

@@ -49,7 +49,7 @@ class SegmentPopular(Recommender):
 
     def ranks(self, segment: object) -> pl.DataFrame:
         """product_id and rank: the order in which products are named to a segment; one that is unknown: the overall."""
-        theirs = self._buyers.filter(pl.col("segment") == segment).select("product_id", "buyers")
+        theirs = self._buyers.filter(pl.col("segment").eq_missing(pl.lit(segment))).select("product_id", "buyers")
         return (
             self._popularity.join(theirs, on="product_id", how="left", maintain_order="left")
             .with_columns(pl.col("buyers").fill_null(0))

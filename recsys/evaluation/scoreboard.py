@@ -113,7 +113,7 @@ class Scoreboard:
     def _parts(self, values: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
         yield "everybody", "", values
         lengths = self._bought.group_by("customer_id").len()
-        length = pl.col("len").fill_null(0).cut([0, 1, 4, 9, 29], labels=HISTORIES)
+        length = pl.col("len").fill_null(0).bin_intervals([0, 1, 4, 9, 29], labels=HISTORIES)
         known = values.join(lengths, on="customer_id", how="left").with_columns(part=length)
         parted = known.select(*values.columns, pl.col("part").cast(pl.String))
         yield from (("history", str(part), rows.drop("part")) for (part,), rows in _groups(parted))

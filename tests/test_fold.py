@@ -1,0 +1,121 @@
+"""An earlier night and what came after it: nothing of the latter is in the former."""
+
+from datetime import date, datetime
+
+import polars as pl
+import pytest
+from airflow_run import tree
+from toy import RUN_DATE, write_raw, write_shop
+
+from recsys import features
+from recsys.config import Evaluate
+from recsys.evaluation import stage
+from recsys.evaluation.fold import open_fold
+from recsys.night import Night
+from recsys.tables import write_parquet
+
+DAYS = 28
+"""The window begins on 2026-03-04, after Ann's order and before everybody else's."""
+
+
+def add_line(night: Night, at: str) -> None:
+    """Cat, who had nothing before the window, orders mint."""
+    path = night.raw / "order_lines.parquet"
+    lines = pl.read_parquet(path)
+    line = lines.filter(pl.col("customer_id") == "cat").with_columns(
+        order_id=pl.lit("late"),
+        product_id=pl.lit("mint"),
+        ordered_at=pl.lit(datetime.fromisoformat(at)).cast(lines.schema["ordered_at"]),
+    )
+    write_parquet(pl.concat([lines, line]), path)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
+    night = Night(write_shop(tmp_path_factory.mktemp("fold")), RUN_DATE)
+    write_raw(night)
+    features.derive(night)
+    return night
+
+
+def test_what_was_bought_in_the_window_and_what_was_known_before_it(night: Night) -> None:
+    with open_fold(night, DAYS) as fold:
+        assert fold.night.run_date == date(2026, 3, 3)
+        known = pl.read_parquet(fold.night.features / "interactions.parquet")
+        assert known.select("customer_id", "product_id").rows() == [("ann", "black"), ("ann", "green")]
+        assert fold.bought.rows() == [
+            ("ben", "black"),
+            ("ben", "green"),
+            ("ben", "mint"),
+            ("cat", "green"),
+            ("dan", "hammer"),
+            ("dan", "saw"),
+            ("eve", "hammer"),  # and not the drill, which she sent back
+        ]
+        folder = fold.night.shop.root
+    assert not folder.exists()
+
+
+def test_a_line_of_the_window_changes_what_was_bought_and_nothing_that_was_known(
+    night: Night, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = Night(write_shop(tmp_path_factory.mktemp("later")), RUN_DATE)
+    write_raw(other)
+    add_line(other, "2026-03-04T00:00:00")
+    features.derive(other)
+    with open_fold(night, DAYS) as one, open_fold(other, DAYS) as two:
+        assert tree(one.night.features) == tree(two.night.features)
+        assert two.bought.join(one.bought, on=["customer_id", "product_id"], how="anti").rows() == [("cat", "mint")]
+
+
+def test_a_line_before_the_window_is_known(tmp_path_factory: pytest.TempPathFactory) -> None:
+    night = Night(write_shop(tmp_path_factory.mktemp("earlier")), RUN_DATE)
+    write_raw(night)
+    add_line(night, "2026-03-03T23:59:59")
+    features.derive(night)
+    with open_fold(night, DAYS) as fold:
+        known = pl.read_parquet(fold.night.features / "interactions.parquet")
+        assert ("cat", "mint") in known.select("customer_id", "product_id").rows()
+        assert ("cat", "mint") not in fold.bought.rows()
+
+
+def test_whoever_has_objected_since_is_not_looked_at_even_in_hindsight(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    night = Night(write_shop(tmp_path_factory.mktemp("objection")), RUN_DATE)
+    write_raw(night)
+    path = night.raw / "consents.parquet"
+    consents = pl.read_parquet(path)
+    about = pl.col("customer_id").is_in(["ann", "ben"]) & (pl.col("purpose") == "personalisation")
+    moment = pl.lit(datetime(2026, 3, 30)).cast(consents.schema["occurred_at"])
+    objections = consents.filter(about).with_columns(status=pl.lit("withdrawn"), occurred_at=moment)
+    write_parquet(pl.concat([consents, objections]), path)
+    features.derive(night)
+    with open_fold(night, DAYS) as fold:
+        assert pl.read_parquet(fold.night.features / "interactions.parquet").is_empty()
+        assert "ben" not in fold.bought["customer_id"]
+
+
+def test_the_stage_writes_a_table_and_the_sentence_and_again_the_same_bytes(night: Night) -> None:
+    measured = night.shop.model_copy(update={"evaluate": Evaluate(window_days=DAYS)})
+    night = Night(measured, night.run_date)
+    counts = stage.run(night)
+    assert counts["window_begin"] == "2026-03-04"
+    assert counts["customers"] == 4
+    scores = pl.read_parquet(night.evaluation / "scores.parquet")
+    assert scores.schema == stage.TABLE_SCHEMA
+    whole = scores.filter(pl.col("split") == "everybody", pl.col("metric") == "hit_rate", pl.col("task") == "next")
+    assert set(whole["recommender"]) == {
+        "popular_all_time",
+        "popular",
+        "segment_popular",
+        "own_history",
+        "item_cosine",
+        "als",
+        "shipped",
+    }
+    assert (whole["customers"] == 4).all()
+    before = tree(night.evaluation)
+    assert stage.run(night) == counts
+    assert tree(night.evaluation) == before
+    assert not (night.folder / "folds" / "1").exists()
