@@ -41,6 +41,7 @@ def triggered(home: Path, shop: Shop, **conf: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "conf",
     [

@@ -21,7 +21,10 @@ DATA = REPOSITORY.parent / "shared" / "data" / "online_retail" / "by-day"
 EXAMPLE = REPOSITORY / "examples" / "online_retail"
 NIGHTS = [date(2011, 11, 7), date(2011, 11, 8), date(2011, 11, 9)]
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"skipped, data not here: {DATA}")
+pytestmark = [
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"skipped, data not here: {DATA}"),
+    pytest.mark.thorough,
+]
 
 
 def shop_file(folder: Path, until: date | None = None) -> Path:
