@@ -158,6 +158,7 @@ def test_the_history_lost_her_rows_and_no_others(story: Story) -> None:
     assert {row[0] for row in hashes} == {path.name for path in (story.shop.root / "landing").iterdir()}
 
 
+@pytest.mark.thorough
 def test_her_night_is_made_again_without_her_and_publishes_nothing(story: Story) -> None:
     published = tree(story.night.published / "audiences") | tree(story.night.ledger)
     run(story.night)
