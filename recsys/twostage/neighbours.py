@@ -15,8 +15,8 @@ BASKET = 200
 """Products of one order that count; of larger ones every pair would cost more than it says."""
 BLOCK = 500
 WORD = r"[\p{L}\p{N}]{3,}"
-COMMON_WORD = 0.2
-"""A word that more products than this share says nothing."""
+COMMON_WORD, FEW = 0.2, 20
+"""A word of more products than this share, and this many, says nothing."""
 
 
 def together(purchases: Purchases) -> csr_matrix:
@@ -46,7 +46,7 @@ def alike(history: History, is_eligible: NDArray[np.bool_]) -> csr_matrix:
     topics = history.topics.join(products.select("product_id"), on="product_id", how="semi")
     marks = pl.concat([steps, topics.rename({"topic": "word"})]).with_columns(pl.format("topic {}", "word"))
     said = pl.concat([words, marks]).drop_nulls().unique()
-    of_word = said.group_by("word").len().filter(pl.col("len").is_between(2, max(2, COMMON_WORD * len(ids))))
+    of_word = said.group_by("word").len().filter(pl.col("len").is_between(2, max(FEW, COMMON_WORD * len(ids))))
     of_word = of_word.sort("word").with_row_index("column")
     entries = said.join(of_word, on="word").join(positions(ids, "product_id", "row"), on="product_id")
     entries = entries.sort("row", "column")

@@ -64,9 +64,10 @@ class Lesson:
 class Ranker:
     """Trees that score candidates."""
 
-    def __init__(self, trees: lightgbm.Booster, settings: RankerSettings, card: dict[str, Any]) -> None:
+    def __init__(self, text: str, settings: RankerSettings, card: dict[str, Any]) -> None:
         """Use `fit` or `load`."""
-        self._trees = trees
+        self._text = text
+        self._trees = lightgbm.Booster(model_str=text)
         self.settings = settings
         self._card = card
 
@@ -93,7 +94,8 @@ class Ranker:
         data = lightgbm.Dataset(matrix, labels, group=groups, feature_name=list(NAMES), params=parameters)
         trees = lightgbm.train(parameters, data, settings.trees)
         counts = {"lessons": len(parts), "lists": len(groups), "pairs": rows, "bought": int(labels.sum())}
-        return cls(trees, settings, _card(trees, settings, counts))
+        text = _text(trees)
+        return cls(text, settings, _card(text, settings, counts))
 
     def score(self, features: Floats) -> NDArray[np.float64]:
         """A finite score above 0 for each row of a matrix with columns as NAMES."""
@@ -104,7 +106,7 @@ class Ranker:
 
     def save(self, folder: Path) -> None:
         """Write trees and card into the folder; equal versions are equal bytes. Holds no customer's data."""
-        replace_file(folder / TREES, lambda aside: aside.write_text(_text(self._trees), encoding="utf-8"))
+        replace_file(folder / TREES, lambda aside: aside.write_text(self._text, encoding="utf-8"))
         write_json(folder / CARD, self._card | {"files": {TREES: sha256_of(folder / TREES)}})
 
     @classmethod
@@ -121,7 +123,7 @@ class Ranker:
         kept = dict(card["settings"])
         tastes = Recommend(**kept.pop("tastes"), threads=threads)
         settings = RankerSettings(**kept | {"tastes": tastes, "counts": Counts(**kept["counts"])})
-        return cls(lightgbm.Booster(model_file=str(folder / TREES)), settings, card)
+        return cls((folder / TREES).read_text(encoding="utf-8"), settings, card)
 
 
 def scored(sources: Sources, customers: NDArray[np.int32], excluded: csr_matrix) -> Iterator[tuple[Candidates, Floats]]:
@@ -177,12 +179,12 @@ def _text(trees: lightgbm.Booster) -> str:
     return str(trees.model_to_string()).split("\nparameters:", 1)[0] + "\n"
 
 
-def _card(trees: lightgbm.Booster, settings: RankerSettings, counts: dict[str, int]) -> dict[str, Any]:
+def _card(text: str, settings: RankerSettings, counts: dict[str, int]) -> dict[str, Any]:
     learnt = {
         "format": FORMAT,
         "features": list(NAMES),
         "settings": settings.card(),
         "libraries": f"lightgbm {lightgbm.__version__}, numpy {np.__version__}",
     }
-    digest = hashlib.sha256((json.dumps(learnt, sort_keys=True) + _text(trees)).encode()).hexdigest()
+    digest = hashlib.sha256((json.dumps(learnt, sort_keys=True) + text).encode()).hexdigest()
     return learnt | {"counts": counts, "model_version": f"ranker-{digest[:12]}"}
