@@ -1,6 +1,7 @@
 """Candidates, features and the ranker on the toy shop, and the laws of its lists."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -12,16 +13,16 @@ from polars.testing import assert_frame_equal
 from scipy.sparse import csr_matrix
 from twostage_shop import DRINKERS, END, SETTINGS, TEAS, TOOLS, events, history, lesson, products, ranker
 
-from recsys.config import Recommend
 from recsys.errors import ModelError
 from recsys.twostage import candidates
+from recsys.twostage import ranker as module
 from recsys.twostage.candidates import Counts, Sources
 from recsys.twostage.features import NAMES, Features
 from recsys.twostage.history import History
 from recsys.twostage.lists import SOURCED_SCHEMA, rank
 from recsys.twostage.neighbours import alike, together
 from recsys.twostage.purchases import Purchases
-from recsys.twostage.ranker import Lesson, Ranker, RankerSettings
+from recsys.twostage.ranker import Lesson, Ranker
 
 NOTHING = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
 EVERYBODY = history().events["customer_id"].unique().sort()
@@ -57,7 +58,7 @@ def test_candidates_are_sorted_distinct_allowed_and_as_few_as_asked():
     sources = Sources(History(END, events(), ineligible), SETTINGS.tastes, Counts(2, 1, 1, 1))
     asked = np.arange(len(sources.purchases.customers), dtype=np.int32)
     barred = sources.purchases.marked(pl.DataFrame({"customer_id": [DRINKER] * 2, "product_id": ["assam", "axe"]}))
-    (pairs,) = sources.of(asked, barred)
+    (pairs,) = sources.each(asked, barred, lambda found: found)
     keys = pairs.customer.astype(np.int64) * len(sources.purchases.products) + pairs.product
     assert (np.diff(keys) > 0).all()
     assert np.unique(pairs.customer, return_counts=True)[1].max() <= 5
@@ -69,7 +70,8 @@ def test_candidates_are_sorted_distinct_allowed_and_as_few_as_asked():
 def test_features_of_a_pair_are_those_one_can_count():
     sources = Sources(history(), SETTINGS.tastes, SETTINGS.counts)
     customer = sources.purchases.customers.to_list().index(DRINKER)
-    (pairs,) = sources.of(np.array([customer], dtype=np.int32), csr_matrix(sources.purchases.shape, dtype=np.float32))
+    nothing = csr_matrix(sources.purchases.shape, dtype=np.float32)
+    (pairs,) = sources.each(np.array([customer], dtype=np.int32), nothing, lambda found: found)
     matrix = Features(sources).of(pairs)
     place = sources.purchases.products.gather(pairs.product).to_list().index("green")
     row = dict(zip(NAMES, matrix[place].tolist(), strict=True))
@@ -126,7 +128,7 @@ def test_the_same_rows_in_any_order_give_the_same_bytes(threads, taught, tmp_pat
         for one in [lesson(days)]
     ]
     tastes = SETTINGS.tastes.model_copy(update={"threads": threads})
-    other = Ranker.fit(shuffled, RankerSettings(**vars(SETTINGS) | {"tastes": tastes}))
+    other = Ranker.fit(shuffled, replace(SETTINGS, tastes=tastes))
     taught.save(tmp_path / "one")
     other.save(tmp_path / "two")
     for name in ("trees.txt", "card.json"):
@@ -162,6 +164,22 @@ def test_lists_are_the_same_whatever_the_batch(monkeypatch, taught):
     whole = rank(history(), taught, EVERYBODY, NOTHING, 3)
     monkeypatch.setattr(candidates, "BATCH", 5)
     assert_frame_equal(whole, rank(history(), taught, EVERYBODY, NOTHING, 3), abs_tol=1e-6)
+
+
+def test_the_finalists_are_chosen_by_the_first_trees_and_ordered_by_all(monkeypatch):
+    many = ranker(replace(SETTINGS, trees=60))
+    sources = Sources(history(), SETTINGS.tastes, SETTINGS.counts)
+    asked = np.arange(len(EVERYBODY), dtype=np.int32)
+    (pairs,) = sources.each(asked, csr_matrix(sources.purchases.shape, dtype=np.float32), lambda found: found)
+    matrix = Features(sources).of(pairs)
+    monkeypatch.setattr(module, "FINALISTS", 6)
+    places, scores = many.best(pairs.customer, pairs.product, matrix, 4)
+    assert_frame_equal(pl.DataFrame({"score": scores}), pl.DataFrame({"score": many.score(matrix[places])}))
+    whole, of_whole = many.best(pairs.customer, pairs.product, matrix, 1000)
+    assert len(whole) == len(matrix)
+    assert (np.lexsort((pairs.product[whole], -of_whole, pairs.customer[whole])) == np.arange(len(whole))).all()
+    firsts = whole[np.unique(pairs.customer[whole], return_index=True)[1]]
+    assert np.isin(firsts, places).all()
 
 
 def test_a_loaded_ranker_is_the_saved_one(taught, tmp_path):
@@ -209,8 +227,8 @@ def test_an_empty_shop_has_no_lists(empty, taught):
 
 
 def test_the_version_names_settings_and_what_was_learnt(taught):
-    fewer = RankerSettings(**vars(SETTINGS) | {"trees": 10})
-    seeded = RankerSettings(**vars(SETTINGS) | {"tastes": Recommend(factors=4, half_life_days=120, seed=7)})
+    fewer = replace(SETTINGS, trees=10)
+    seeded = replace(SETTINGS, tastes=SETTINGS.tastes.model_copy(update={"seed": 7}))
     versions = {taught.version, ranker(fewer).version, ranker(seeded).version}
     assert len(versions) == 3
     assert ranker().version == taught.version

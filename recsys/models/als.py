@@ -131,15 +131,15 @@ class AlsModel(Model):
 
 
 def top(
-    customers: NDArray[np.float32], products: NDArray[np.float32], barred: csr_matrix, n: int, threads: int
+    customers: NDArray[np.float32], products: NDArray[np.float32], barred: csr_matrix, n: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Per row of `customers` the n rows of `products` with the highest inner products, and these.
+    """Per row of `customers` the n rows of `products` with the highest inner products, and these. One thread.
 
     What is above 0 in `barred` is not among them, save as filler at -3.4e38. n is at most the number of products. Which
-    of several that tie for the last place are found depends on nothing but the numbers given.
+    of several that tie for the last place are found depends on nothing but the numbers given, and on the number of
+    threads of BLAS, which the caller limits to one.
     """
-    with threadpool_limits(1, "blas"):
-        found, scores = topk(products, customers, n, filter_query_items=barred, num_threads=threads)
+    found, scores = topk(products, customers, n, filter_query_items=barred, num_threads=1)
     return found, scores
 
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recsys.models.recommender import LIST_SCHEMA
-from recsys.twostage.candidates import Sources
+from recsys.twostage.candidates import Candidates, Sources
+from recsys.twostage.features import Features
 from recsys.twostage.history import History
-from recsys.twostage.purchases import place_in_run
-from recsys.twostage.ranker import Ranker, scored
+from recsys.twostage.ranker import Ranker
 
 INDIVIDUAL, BUY_AGAIN = "individual", "buy_again"
 
@@ -26,14 +27,15 @@ def rank(history: History, ranker: Ranker, customers: pl.Series, excluded: pl.Da
     purchases = sources.purchases
     asked = np.flatnonzero(purchases.customers.is_in(customers.unique().implode()).to_numpy()).astype(np.int32)
     barred = purchases.marked(excluded)
-    parts = []
-    for pairs, matrix in scored(sources, asked, barred) if n > 0 else ():
-        scores = ranker.score(matrix)
-        order = np.lexsort((pairs.product, -scores, pairs.customer))
-        best = order[place_in_run(pairs.customer[order]) < n]
-        parts.append((pairs.customer[best], pairs.product[best], scores[best], pairs.entry[best] >= 0))
-    if not parts:
+    if n < 1 or not len(asked):
         return SOURCED_SCHEMA.to_frame()
+    features = Features(sources)
+
+    def best(pairs: Candidates) -> tuple[NDArray[np.generic], ...]:
+        chosen, scores = ranker.best(pairs.customer, pairs.product, features.of(pairs), n)
+        return pairs.customer[chosen], pairs.product[chosen], scores, pairs.entry[chosen] >= 0
+
+    parts = sources.each(asked, barred, best)
     customer, product, score, is_known = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return pl.DataFrame(
         {

@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix, diags
 
 from recsys.models.matrix import positions
 from recsys.twostage.history import History
-from recsys.twostage.purchases import Purchases, place_in_run
+from recsys.twostage.purchases import Floats, Purchases, place_in_run
 
 TOGETHER, ALIKE = 50, 40
 """Neighbours kept per product."""
@@ -63,14 +63,15 @@ def _nearest(vectors: csr_matrix, count: int, is_eligible: NDArray[np.bool_]) ->
     others = (diags(is_eligible.astype(np.float32)) @ unit).T.tocsr()
     rows, columns, values = [], [], []
     for start in range(0, size, BLOCK):
-        near = (unit[start : start + BLOCK] @ others).tocoo()
-        row, column, value = near.row + start, near.col, near.data
-        is_other = (row != column) & (value > 0)
-        row, column, value = row[is_other], column[is_other], value[is_other]
-        best = highest(row, column, value, count)
-        rows.append(row[best])
-        columns.append(column[best])
-        values.append(value[best])
+        near = (unit[start : start + BLOCK] @ others).toarray()
+        places = np.arange(len(near))
+        near[places, places + start] = 0
+        floor = np.partition(near, size - count, axis=1)[:, size - count, None] if count < size else 0
+        row, column = np.nonzero((near >= floor) & (near > 0))
+        row, column, value = highest(row, column, near[row, column], count)
+        rows.append(row + start)
+        columns.append(column)
+        values.append(value)
     if not rows:
         return csr_matrix((size, size), dtype=np.float32)
     entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
@@ -78,8 +79,21 @@ def _nearest(vectors: csr_matrix, count: int, is_eligible: NDArray[np.bool_]) ->
 
 
 def highest(
-    rows: NDArray[np.int32], columns: NDArray[np.int32], values: NDArray[np.float32], count: int
-) -> NDArray[np.int64]:
-    """Places of the `count` highest values of each row; of equal ones the smaller column. By row, value and column."""
-    order = np.lexsort((columns, -values, rows))
-    return order[place_in_run(rows[order]) < count]
+    rows: NDArray[np.integer], columns: NDArray[np.integer], values: Floats, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """The `count` highest values of each row, all above 0; of equal ones those of smaller columns. In this order.
+
+    Row, value and column are sorted as one whole number, which is several times as fast as sorting by three: a
+    positive number's bits grow with it.
+    """
+    if not len(rows):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+    room = np.uint64(int(columns.max()).bit_length())
+    bits = np.uint64(0xFFFFFFFF) - values.astype(np.float32, copy=False).view(np.uint32)
+    keys = np.sort((rows.astype(np.uint64) << np.uint64(32) | bits) << room | columns.astype(np.uint64))
+    row = (keys >> (room + np.uint64(32))).astype(np.int64)
+    keys = keys[place_in_run(row) < count]
+    found = np.uint64(0xFFFFFFFF) - (keys >> room & np.uint64(0xFFFFFFFF))
+    column = keys & ((np.uint64(1) << room) - np.uint64(1))
+    row = (keys >> (room + np.uint64(32))).astype(np.int64)
+    return row, column.astype(np.int64), found.astype(np.uint32).view(np.float32)

@@ -6,7 +6,7 @@ score of a pair is its exponential, so that scores are above 0 and a factor on a
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -23,10 +23,11 @@ from recsys.files import read_json, replace_file, sha256_of, write_json
 from recsys.twostage.candidates import Candidates, Counts, Sources
 from recsys.twostage.features import NAMES, Features
 from recsys.twostage.history import History
-from recsys.twostage.purchases import Floats
+from recsys.twostage.purchases import Codes, Floats, place_in_run
 
 TREES, CARD = "trees.txt", "card.json"
 FORMAT = 1
+FIRST_TREES, FINALISTS = 30, 30
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,26 @@ class Ranker:
         return cls(text, settings, _card(text, settings, counts))
 
     def score(self, features: Floats) -> NDArray[np.float64]:
-        """A finite score above 0 for each row of a matrix with columns as NAMES."""
+        """A finite score above 0 for each row of a matrix with columns as NAMES. Works on one thread."""
+        return self._score(features, self.settings.trees)
+
+    def best(
+        self, customers: Codes, products: Codes, features: Floats, n: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Places of each customer's n pairs with the highest scores, and these; ordered by customer, score, product.
+
+        The first trees choose who is scored by all: the others would hardly come among the first n, and cost the most.
+        """
+        first = self._score(features, FIRST_TREES)
+        finalists = _highest(customers, products, first, max(n, FINALISTS))
+        scores = self._score(features[finalists], self.settings.trees)
+        chosen = _highest(customers[finalists], products[finalists], scores, n)
+        return finalists[chosen], scores[chosen]
+
+    def _score(self, features: Floats, trees: int) -> NDArray[np.float64]:
         if not len(features):
             return np.zeros(0, dtype=np.float64)
-        margins = self._trees.predict(features, num_threads=self.settings.tastes.threads)
+        margins = self._trees.predict(features, num_iteration=trees, num_threads=1)
         return np.asarray(np.exp(np.clip(margins, -500, 500)), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
@@ -126,32 +143,29 @@ class Ranker:
         return cls((folder / TREES).read_text(encoding="utf-8"), settings, card)
 
 
-def scored(sources: Sources, customers: NDArray[np.int32], excluded: csr_matrix) -> Iterator[tuple[Candidates, Floats]]:
-    """Candidates of these customers, in batches, each with its features."""
-    features = Features(sources)
-    for pairs in sources.of(customers, excluded):
-        yield pairs, features.of(pairs)
-
-
 def _learnt(lesson: Lesson, settings: RankerSettings) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Features, labels and sizes of the lists of all customers who bought one of their candidates."""
     sources = Sources(lesson.history, settings.tastes, settings.counts)
-    customers, products = sources.purchases.customers, sources.purchases.products
+    features = Features(sources)
+    shape = sources.purchases.shape
     wanted = sources.purchases.keys_of(lesson.bought)
-    buyers = np.unique(wanted // max(1, len(products))).astype(np.int32)
-    nothing = csr_matrix((len(customers), len(products)), dtype=np.float32)
-    matrices, labels, groups = (
-        [np.zeros((0, len(NAMES)), np.float32)],
-        [np.zeros(0, np.float32)],
-        [np.zeros(0, np.int64)],
-    )
-    for pairs, matrix in scored(sources, buyers, nothing):
-        is_bought = np.isin(pairs.customer.astype(np.int64) * len(products) + pairs.product, wanted)
+    buyers = np.unique(wanted // max(1, shape[1])).astype(np.int32)
+
+    def work(pairs: Candidates) -> tuple[Floats, Floats, NDArray[np.int64]]:
+        is_bought = np.isin(pairs.customer.astype(np.int64) * shape[1] + pairs.product, wanted)
         teaches = np.isin(pairs.customer, pairs.customer[is_bought])
-        matrices.append(matrix[teaches])
-        labels.append(is_bought[teaches].astype(np.float32))
-        groups.append(np.unique(pairs.customer[teaches], return_counts=True)[1])
-    return np.concatenate(matrices), np.concatenate(labels), np.concatenate(groups)
+        sizes = np.unique(pairs.customer[teaches], return_counts=True)[1].astype(np.int64)
+        return features.of(pairs)[teaches], is_bought[teaches].astype(np.float32), sizes
+
+    nothing = (np.zeros((0, len(NAMES)), dtype=np.float32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64))
+    parts = [nothing, *sources.each(buyers, csr_matrix(shape, dtype=np.float32), work)]
+    matrix, labels, sizes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return matrix, labels, sizes
+
+
+def _highest(customers: Codes, products: Codes, scores: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    order = np.lexsort((products, -scores, customers))
+    return order[place_in_run(customers[order]) < n]
 
 
 def _parameters(settings: RankerSettings) -> dict[str, Any]:
