@@ -1,0 +1,174 @@
+"""The first stage: for each customer the few products that are worth a closer look.
+
+Sources: what they bought; products of their taste that sell now; products that are bought in one order with theirs; and
+products with names like theirs. Everything a later stage asks about pairs is read from here.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from recsys.config import Recommend
+from recsys.models.als import top
+from recsys.twostage.history import History
+from recsys.twostage.neighbours import alike, highest, together
+from recsys.twostage.purchases import Codes, Floats, Purchases
+from recsys.twostage.tastes import Tastes, learn
+
+Result = TypeVar("Result")
+
+BATCH = 1_000
+"""Customers at a time, and with them the memory that is needed."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many products each source may name to one customer."""
+
+    bought: int = 200
+    taste: int = 40
+    together: int = 15
+    alike: int = 15
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs of some customers, ordered by customer, then product, each once, with the scores of the sources."""
+
+    customer: Codes
+    product: Codes
+    entry: NDArray[np.int64]
+    """Place in `Purchases.bought`, or -1 when it was never bought."""
+    trend: Floats
+    like: Floats
+    together: Floats
+    alike: Floats
+    alike_all: Floats
+
+
+class Sources:
+    """What the candidates of any customer of a history are drawn from. Made once, asked in batches."""
+
+    def __init__(self, history: History, settings: Recommend, counts: Counts = Counts()) -> None:
+        self.history, self.counts, self.settings = history, counts, settings
+        self.purchases = Purchases(history)
+        self.tastes: Tastes = learn(history, self.purchases, settings)
+        self._together = together(self.purchases)
+        self._alike = alike(history, self.purchases.is_eligible)
+        bought = self.purchases.bought
+        recent = self.purchases.matrix(bought.recent[60])
+        sums = np.asarray(recent.sum(axis=1), dtype=np.float64).ravel()
+        self._share = (diags(1 / np.where(sums > 0, sums, 1)) @ recent).tocsr().astype(np.float32)
+        self._sum = self.purchases.matrix(bought.recent[180])
+        self._columns = np.flatnonzero(self.purchases.is_eligible).astype(np.int32)
+        self._trends = np.ascontiguousarray(self.tastes.trends[self._columns])
+        self._keys = bought.customer.astype(np.int64) << 32 | bought.product
+
+    def each(self, customers: Codes, excluded: csr_matrix, work: Callable[[Candidates], Result]) -> Iterator[Result]:
+        """What `work` makes of the candidates of these customers (ascending), in batches of ascending customers.
+
+        Only eligible products, and none of `excluded` (customers by products, in the order of `Purchases`; above 0 bars
+        the pair). A customer of whom nothing is known has no candidate. Batches are worked on side by side, in threads.
+        """
+        batches = [customers[start : start + BATCH] for start in range(0, len(customers), BATCH)]
+        threads = self.settings.threads or os.cpu_count() or 1
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(lambda batch: work(self._of(batch, excluded[batch])), batches)
+
+    def _of(self, customers: Codes, barred: csr_matrix) -> Candidates:
+        products = self.purchases.shape[1]
+        share = self._share[customers]
+        near, similar, of_all = share @ self._together, share @ self._alike, self._sum[customers] @ self._alike
+        keys = np.concatenate(
+            [
+                self._bought(customers),
+                self._of_taste(customers, barred),
+                _best_of(near, self.counts.together, share),
+                _best_of(similar, self.counts.alike, share),
+            ]
+        )
+        keys = np.unique(keys, sorted=True)
+        keys = keys[~np.isin(keys, _keys(barred))]
+        row, column = (keys // products).astype(np.int32), (keys % products).astype(np.int32)
+        mine = self.tastes.customers[customers]
+        return Candidates(
+            customers[row],
+            column,
+            self._entries(customers[row], column),
+            _inner(mine, self.tastes.trends, row, column),
+            _inner(mine, self.tastes.likes, row, column),
+            *_read((near, similar, of_all), row, column),
+        )
+
+    def _entries(self, customers: Codes, products: Codes) -> NDArray[np.int64]:
+        keys = customers.astype(np.int64) << 32 | products
+        place = np.searchsorted(self._keys, keys)
+        is_bought = place < len(self._keys)
+        is_bought[is_bought] = self._keys[place[is_bought]] == keys[is_bought]
+        return np.where(is_bought, place, -1)
+
+    def _bought(self, customers: Codes) -> NDArray[np.int64]:
+        """Keys (row x products + product) of the eligible products that each customer bought most, of late."""
+        bought = self.purchases.bought
+        lengths = np.diff(bought.starts)[customers]
+        row = np.repeat(np.arange(len(customers), dtype=np.int32), lengths)
+        begins = np.repeat(bought.starts[customers] - np.r_[0, np.cumsum(lengths)[:-1]], lengths)
+        entry = begins + np.arange(len(row))
+        kept = self.purchases.is_eligible[bought.product[entry]]
+        row, entry = row[kept], entry[kept]
+        found, column, _ = highest(row, bought.product[entry], bought.recent[90][entry], self.counts.bought)
+        keys: NDArray[np.int64] = found * self.purchases.shape[1] + column
+        return keys
+
+    def _of_taste(self, customers: Codes, barred: csr_matrix) -> NDArray[np.int64]:
+        """Keys of what sells now to customers of this taste, and they never bought."""
+        seen = self.purchases.matrix(np.ones_like(self.purchases.bought.orders))[customers] + barred
+        count = min(self.counts.taste, len(self._columns))
+        if not count:
+            return np.zeros(0, dtype=np.int64)
+        allowed = seen if len(self._columns) == seen.shape[1] else seen[:, self._columns].tocsr()
+        found, scores = top(self.tastes.customers[customers], self._trends, allowed, count)
+        row = np.broadcast_to(np.arange(len(customers), dtype=np.int64)[:, None], found.shape)
+        is_meant = scores > 0
+        return row[is_meant] * self.purchases.shape[1] + self._columns[found[is_meant]]
+
+
+def _best_of(scores: csr_matrix, count: int, owned: csr_matrix) -> NDArray[np.int64]:
+    """Keys of the highest scores of each row, without what the customer has."""
+    rows = _rows(scores)
+    has = np.zeros(scores.shape, dtype=bool)
+    has[_rows(owned), owned.indices] = True
+    is_new = ~has[rows, scores.indices]
+    row, column, _ = highest(rows[is_new], scores.indices[is_new], scores.data[is_new], count)
+    keys: NDArray[np.int64] = row * scores.shape[1] + column
+    return keys
+
+
+def _read(matrices: Iterable[csr_matrix], row: Codes, column: Codes) -> Iterator[Floats]:
+    """Of each matrix the numbers at these places."""
+    for matrix in matrices:
+        dense = np.zeros(matrix.shape, dtype=np.float32)
+        dense[_rows(matrix), matrix.indices] = matrix.data
+        yield dense[row, column]
+
+
+def _rows(matrix: csr_matrix) -> NDArray[np.int64]:
+    """The row of each entry."""
+    return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+
+
+def _keys(matrix: csr_matrix) -> NDArray[np.int64]:
+    keys: NDArray[np.int64] = _rows(matrix) * matrix.shape[1] + matrix.indices
+    return keys
+
+
+def _inner(customers: Floats, products: Floats, row: Codes, column: Codes) -> Floats:
+    scores: Floats = np.einsum("ij,ij->i", customers[row], products[column])
+    return scores

@@ -1,0 +1,204 @@
+"""The second stage: LambdaMART (Burges 2010), computed by LightGBM. The only module that talks to it.
+
+It learns, from a few older moments, which candidates customers bought in the days after. Trees add up to a margin; the
+score of a pair is its exponential, so that scores are above 0 and a factor on a score is a step of its margin.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import lightgbm
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.config import Recommend
+from recsys.errors import ModelError
+from recsys.files import read_json, replace_file, sha256_of, write_json
+from recsys.twostage.candidates import Candidates, Counts, Sources
+from recsys.twostage.features import NAMES, Features
+from recsys.twostage.history import History
+from recsys.twostage.purchases import Codes, Floats, place_in_run
+
+TREES, CARD = "trees.txt", "card.json"
+FORMAT = 1
+FIRST_TREES, FINALISTS = 30, 30
+
+
+@dataclass(frozen=True)
+class RankerSettings:
+    """How a ranker learns. `tastes` and `counts` hold for its candidates, when it learns and when it ranks."""
+
+    trees: int = 150
+    leaves: int = 31
+    learning_rate: float = 0.06
+    truncation: int = 20
+    """Places of a list whose order is learnt."""
+    pairs_per_leaf: int = 50
+    share_of_features: float = 0.5
+    share_of_customers: float = 1.0
+    l2: float = 5.0
+    seed: int = 42
+    tastes: Recommend = field(default_factory=lambda: Recommend(half_life_days=120))
+    counts: Counts = field(default_factory=Counts)
+
+    def card(self) -> dict[str, Any]:
+        """Everything that decides what is learnt, as JSON has it; not the number of threads."""
+        learning = asdict(self)
+        learning["tastes"] = self.tastes.model_dump(mode="json", exclude={"threads", "k", "popular_days"})
+        return learning
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What was known at one moment, and what was bought after it (customer_id, product_id), in some days."""
+
+    history: History
+    bought: pl.DataFrame
+
+
+class Ranker:
+    """Trees that score candidates."""
+
+    def __init__(self, text: str, settings: RankerSettings, card: dict[str, Any]) -> None:
+        """Use `fit` or `load`."""
+        self._text = text
+        self._trees = lightgbm.Booster(model_str=text)
+        self.settings = settings
+        self._card = card
+
+    @property
+    def version(self) -> str:
+        """Names the algorithm, the settings and the trees; equal versions give equal scores."""
+        return str(self._card["model_version"])
+
+    @classmethod
+    def fit(cls, lessons: Iterable[Lesson], settings: RankerSettings) -> Self:
+        """Learn from one or more lessons, held in memory one at a time.
+
+        Only customers who bought one of their candidates teach anything. Raises ModelError when there is nobody like
+        that. The result depends on rows, the order of lessons and settings, not on threads or the order of rows.
+        """
+        parts = [_learnt(lesson, settings) for lesson in lessons]
+        rows = sum(len(labels) for _, labels, _ in parts)
+        if not rows:
+            raise ModelError(
+                "ranker: nobody bought any of their candidates in any lesson, so there is nothing to learn."
+            )
+        matrix, labels, groups = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        parameters = _parameters(settings)
+        data = lightgbm.Dataset(matrix, labels, group=groups, feature_name=list(NAMES), params=parameters)
+        trees = lightgbm.train(parameters, data, settings.trees)
+        counts = {"lessons": len(parts), "lists": len(groups), "pairs": rows, "bought": int(labels.sum())}
+        text = _text(trees)
+        return cls(text, settings, _card(text, settings, counts))
+
+    def score(self, features: Floats) -> NDArray[np.float64]:
+        """A finite score above 0 for each row of a matrix with columns as NAMES. Works on one thread."""
+        return self._score(features, self.settings.trees)
+
+    def best(
+        self, customers: Codes, products: Codes, features: Floats, n: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Places of each customer's n pairs with the highest scores, and these; ordered by customer, score, product.
+
+        The first trees choose who is scored by all: the others would hardly come among the first n, and cost the most.
+        """
+        first = self._score(features, FIRST_TREES)
+        finalists = _highest(customers, products, first, max(n, FINALISTS))
+        scores = self._score(features[finalists], self.settings.trees)
+        chosen = _highest(customers[finalists], products[finalists], scores, n)
+        return finalists[chosen], scores[chosen]
+
+    def _score(self, features: Floats, trees: int) -> NDArray[np.float64]:
+        if not len(features):
+            return np.zeros(0, dtype=np.float64)
+        margins = self._trees.predict(features, num_iteration=trees, num_threads=1)
+        return np.asarray(np.exp(np.clip(margins, -500, 500)), dtype=np.float64)
+
+    def save(self, folder: Path) -> None:
+        """Write trees and card into the folder; equal versions are equal bytes. Holds no customer's data."""
+        replace_file(folder / TREES, lambda aside: aside.write_text(self._text, encoding="utf-8"))
+        write_json(folder / CARD, self._card | {"files": {TREES: sha256_of(folder / TREES)}})
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 0) -> Self:
+        """Read what `save` wrote. Raises ModelError when a file is missing or changed, or knows other features."""
+        for name in (TREES, CARD):
+            if not (folder / name).is_file():
+                raise ModelError(f"{folder / name}: missing, so the ranker is not complete. Train it again.")
+        card = read_json(folder / CARD)
+        if sha256_of(folder / TREES) != card.pop("files")[TREES]:
+            raise ModelError(f"{folder / TREES}: not the bytes that were saved. Train the ranker again.")
+        if card["format"] != FORMAT or card["features"] != list(NAMES):
+            raise ModelError(f"{folder / CARD}: learnt from other features than these. Train the ranker again.")
+        kept = dict(card["settings"])
+        tastes = Recommend(**kept.pop("tastes"), threads=threads)
+        settings = RankerSettings(**kept | {"tastes": tastes, "counts": Counts(**kept["counts"])})
+        return cls((folder / TREES).read_text(encoding="utf-8"), settings, card)
+
+
+def _learnt(lesson: Lesson, settings: RankerSettings) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Features, labels and sizes of the lists of all customers who bought one of their candidates."""
+    sources = Sources(lesson.history, settings.tastes, settings.counts)
+    features = Features(sources)
+    shape = sources.purchases.shape
+    wanted = sources.purchases.keys_of(lesson.bought)
+    buyers = np.unique(wanted // max(1, shape[1])).astype(np.int32)
+
+    def work(pairs: Candidates) -> tuple[Floats, Floats, NDArray[np.int64]]:
+        is_bought = np.isin(pairs.customer.astype(np.int64) * shape[1] + pairs.product, wanted)
+        teaches = np.isin(pairs.customer, pairs.customer[is_bought])
+        sizes = np.unique(pairs.customer[teaches], return_counts=True)[1].astype(np.int64)
+        return features.of(pairs)[teaches], is_bought[teaches].astype(np.float32), sizes
+
+    nothing = (np.zeros((0, len(NAMES)), dtype=np.float32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64))
+    parts = [nothing, *sources.each(buyers, csr_matrix(shape, dtype=np.float32), work)]
+    matrix, labels, sizes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return matrix, labels, sizes
+
+
+def _highest(customers: Codes, products: Codes, scores: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    order = np.lexsort((products, -scores, customers))
+    return order[place_in_run(customers[order]) < n]
+
+
+def _parameters(settings: RankerSettings) -> dict[str, Any]:
+    return {
+        "objective": "lambdarank",
+        "lambdarank_truncation_level": settings.truncation,
+        "learning_rate": settings.learning_rate,
+        "num_leaves": settings.leaves,
+        "min_data_in_leaf": settings.pairs_per_leaf,
+        "feature_fraction": settings.share_of_features,
+        "bagging_fraction": settings.share_of_customers,
+        "bagging_freq": 0 if settings.share_of_customers == 1 else 1,
+        "bagging_by_query": True,
+        "lambda_l2": settings.l2,
+        "seed": settings.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": settings.tastes.threads,
+        "verbosity": -1,
+    }
+
+
+def _text(trees: lightgbm.Booster) -> str:
+    """The trees without the parameters they were grown with, of which one is the number of threads."""
+    return str(trees.model_to_string()).split("\nparameters:", 1)[0] + "\n"
+
+
+def _card(text: str, settings: RankerSettings, counts: dict[str, int]) -> dict[str, Any]:
+    learnt = {
+        "format": FORMAT,
+        "features": list(NAMES),
+        "settings": settings.card(),
+        "libraries": f"lightgbm {lightgbm.__version__}, numpy {np.__version__}",
+    }
+    digest = hashlib.sha256((json.dumps(learnt, sort_keys=True) + text).encode()).hexdigest()
+    return learnt | {"counts": counts, "model_version": f"ranker-{digest[:12]}"}
