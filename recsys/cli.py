@@ -148,6 +148,20 @@ def why(
 
 
 @app.command()
+def tune(shop_file: ShopFile, run_date: RunDate) -> None:
+    """Tune the model on closed windows of a night, judge it on the last one, and keep or change the champion.
+
+    The night must have been run up to its features. Nights from the next one on use the champion. Cut off and started
+    again it goes on with the trials that are done.
+    """
+    from recsys.evaluation.weekly import run
+
+    night = pipeline.open_night(shop_file, run_date.date())
+    counts = pipeline.record(night, "tune", lambda it: run(it, console.print))
+    console.print_json(pipeline.printable(counts))
+
+
+@app.command()
 def erase(
     shop_file: ShopFile,
     on: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="The date of the erasure")],

@@ -166,6 +166,7 @@ class Recommend(Settings):
         1.0, gt=0, description="Confidence is alpha x weight; right for shops, far higher for check-ins"
     )
     half_life_days: int = Field(60, ge=1, description="An interaction this old counts half")
+    window_days: int | None = Field(None, ge=1, description="Older interactions count nothing; left out: all count")
     popular_days: int = Field(28, ge=1, description="Window of the popular list")
     weights: Weights = Weights()
     seed: int = Field(42, ge=0, description="Where training starts; the same seed gives the same lists")
@@ -222,6 +223,8 @@ class Evaluate(Settings):
     window_days: int = Field(
         28, ge=1, le=365, description="Lists as of so many days ago are compared with what was bought since"
     )
+    trials: int = Field(12, ge=1, le=1000, description="Settings of the model that `recsys tune` tries")
+    folds: int = Field(4, ge=2, le=12, description="Closed windows that `recsys tune` looks at, the last one to decide")
 
 
 class Channel(Settings):

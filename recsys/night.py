@@ -10,10 +10,12 @@
     inputs.json                    the source files this night read, by hash; fixed once the night is published
     raw/<table>.parquet            contract tables as of the night's end; quarantine, settings, channels
     raw/ledger/<book>/             links to the entries of earlier nights
+    raw/champion/                  how lists are made: links to the champion's card and ranker, if there is one
     warehouse.duckdb               dbt's database of this night
     features/*.parquet             what the model reads
     model/                         factors and card
     recommendations.parquet
+    evaluation/                    what lists made the same way were worth on the last closed window
     decisions/*.parquet            what dbt decided: decisions and the export tables
     files/<channel>/               finished files, not yet under a final name
     gate/verdict.json              what was checked, bound to the hashes of the files
@@ -23,6 +25,7 @@
   published/
     audiences/<channel>/<run_date>/    files, manifest.json, _SUCCESS
     ledger/<book>/<channel>/<run_date>.parquet    recipients and items, written before the files get their final names
+    champions/, champion.json      what weekly evaluations found, and whose finding holds
     suppressed.parquet             who is not to be contacted, as keyed hashes; only grows
     erased.parquet                 whose rows are refused, as keyed hashes
     erasures/                      a report per request, and a log
@@ -34,7 +37,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from recsys.config import Shop
+from recsys.champion import Recipe, recipe_of
+from recsys.config import Recommend, Shop
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,16 @@ class Night:
     @property
     def folder(self) -> Path:
         return self.shop.root / "nights" / self.run_date.isoformat()
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the night makes its lists: the champion it took in, else the argued defaults."""
+        return recipe_of(self.raw)
+
+    @property
+    def recommend(self) -> Recommend:
+        """The settings of the lists: the shop file's, with those that the champion brings along."""
+        return self.recipe.over(self.shop.recommend)
 
     @property
     def inputs(self) -> Path:

@@ -6,18 +6,29 @@ Products that may not be recommended take part in the learning, since they tell 
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 
+from recsys.champion import RANKER
 from recsys.config import Recommend
 from recsys.errors import StageInputMissing
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList
+from recsys.models.recommender import Recommender
 from recsys.night import Night
 from recsys.ranking import eligible, not_again, ranked, short_of
 from recsys.tables import write_parquet
 from recsys.topic_rules import TopicRules
+from recsys.twostage.history import History
+from recsys.twostage.lists import rank
+from recsys.twostage.ranked import Ranked
+from recsys.twostage.ranker import Ranker
 from recsys.vocabulary import Source
+
+DEPTH = 30
+"""How many products a ranker names per customer, so that topic rules have something to choose from."""
 
 COLUMNS = ["run_date", "customer_id", "rank", "product_id", "source", "score", "model_version", "because", "topic"]
 
@@ -34,11 +45,11 @@ def run(night: Night) -> dict[str, int | str]:
     """
     features = Features.of(night)
     customers = features.customers.get_column("customer_id")
-    model = AlsModel.fit(features.interactions.filter(pl.col("weight") > 0), night.shop.recommend)
-    model.save(night.model)
-    lists = lists_of(features, model, customers, not_again(features.interactions, features.products))
+    learnt = Learnt.of(features, night.raw / "champion" / RANKER if night.recipe.kind == "two_stage" else None)
+    learnt.model.save(night.model)
+    lists = lists_of(features, learnt, customers, not_again(features.interactions, features.products))
     write_parquet(
-        lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(model.version)).select(COLUMNS),
+        lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(learnt.version)).select(COLUMNS),
         night.recommendations,
     )
 
@@ -58,9 +69,9 @@ def run(night: Night) -> dict[str, int | str]:
         "eligible_products": len(eligible(features.products)),
         "interactions": features.interactions.height,
         "factors": settings.factors,
-        "model_version": model.version,
+        "model_version": learnt.version,
     }
-    log.info("recommend: %s of %s customers have a list (%s)", counts["with_list"], counts["customers"], model.version)
+    log.info("recommend: %s of %s customers have a list (%s)", counts["with_list"], counts["customers"], learnt.version)
     return counts
 
 
@@ -69,6 +80,8 @@ class Features:
     """What the features stage handed on, as the files below `features/` have it, and the settings of the lists."""
 
     settings: Recommend
+    end: datetime
+    events: pl.DataFrame
     interactions: pl.DataFrame
     products: pl.DataFrame
     customers: pl.DataFrame
@@ -80,10 +93,15 @@ class Features:
     @classmethod
     def of(cls, night: Night) -> "Features":
         """Those of a night. Raises StageInputMissing when the features stage has not run."""
-        names = ("interactions", "products", "customers", "customer_features", "popularity", "product_topics")
+        names = ("events", "interactions", "products", "customers", "customer_features", "popularity", "product_topics")
         frames = {name: _feature(night, name) for name in names}
         rules = TopicRules(_feature(night, "topic_rules"), frames["product_topics"], _feature(night, "due_products"))
-        return cls(settings=night.shop.recommend, rules=rules, **frames)
+        return cls(settings=night.recommend, end=night.end, rules=rules, **frames)
+
+    @property
+    def history(self) -> History:
+        """The same as a ranker is to have it."""
+        return History(self.end, self.events, self.products, self.product_topics, self.customer_features)
 
     @property
     def personal(self) -> pl.Series:
@@ -91,13 +109,43 @@ class Features:
         return self.customers.filter(pl.col("may_personalise").fill_null(False)).get_column("customer_id")
 
 
-def lists_of(features: Features, model: AlsModel, customers: pl.Series, excluded: pl.DataFrame) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Learnt:
+    """What was learnt from features: the model and, if there is one, the ranker that orders candidates."""
+
+    features: Features
+    model: AlsModel
+    ranker: Ranker | None = None
+
+    @classmethod
+    def of(cls, features: Features, ranker: Path | None = None) -> "Learnt":
+        """Train the model; take the ranker from a folder. Raises ModelError when either cannot be had."""
+        model = AlsModel.fit(features.interactions.filter(pl.col("weight") > 0), features.settings)
+        threads = features.settings.threads
+        return cls(features, model, Ranker.load(ranker, threads) if ranker else None)
+
+    @property
+    def version(self) -> str:
+        """Equal versions give equal lists from equal features."""
+        return self.model.version if self.ranker is None else f"{self.ranker.version}+{self.model.version}"
+
+    def recommender(self, customers: pl.Series, excluded: pl.DataFrame) -> Recommender:
+        """Whom to ask for individual products of these customers, of whom `excluded` (customer_id, product_id) may not
+        be named."""
+        if self.ranker is None:
+            return self.model
+        lists = rank(self.features.history, self.ranker, customers, excluded, max(DEPTH, self.features.settings.k))
+        return Ranked(lists, self.model)
+
+
+def lists_of(features: Features, learnt: Learnt, customers: pl.Series, excluded: pl.DataFrame) -> pl.DataFrame:
     """The lists of these customers as RANKED_SCHEMA; `excluded` (customer_id, product_id) is named to nobody."""
     k, rules = features.settings.k, features.rules
     candidates = eligible(features.products)
     personal = features.personal
     asked = personal.filter(personal.is_in(customers.implode()))
-    individual = rules.weigh(rules.shortlist(model, asked, candidates, excluded, k))
+    recommender = learnt.recommender(asked, excluded)
+    individual = rules.weigh(rules.shortlist(recommender, asked, candidates, excluded, k))
     short = short_of(individual, customers, rules, k)
     popular = rules.weigh(rules.shortlist(PopularList(features.popularity), short, candidates, excluded, k))
     return ranked(individual, popular, rules, k)

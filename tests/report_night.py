@@ -133,7 +133,7 @@ def build(
 
     `error` makes `until` a failed stage.
     """
-    wanted = (*STAGES, *EXPORTS, "publish")
+    wanted = (*STAGES, *EXPORTS, "evaluate", "publish")
     done = wanted[: wanted.index(until) + 1]
     steps = {
         "ingest": ingest,

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 
@@ -36,6 +36,16 @@ class Fold:
     days: int
     bought: pl.DataFrame
 
+    @property
+    def begin(self) -> date:
+        """The first day of the window, in the brand's time zone."""
+        return self.night.run_date + timedelta(days=1)
+
+    @property
+    def last_day(self) -> date:
+        """The last day of the window."""
+        return self.night.run_date + timedelta(days=self.days)
+
 
 @contextmanager
 def open_fold(night: Night, days: int, back: int = 1) -> Iterator[Fold]:
@@ -49,7 +59,7 @@ def open_fold(night: Night, days: int, back: int = 1) -> Iterator[Fold]:
         raise StageInputMissing(f"{known}: missing. Run the features stage of {night.run_date} first.")
     home = night.folder / "folds" / str(back)
     shutil.rmtree(home, ignore_errors=True)
-    shop = night.shop.model_copy(update={"data_root": str(home)})
+    shop = night.shop.model_copy(update={"data_root": str(home), "recommend": night.recommend})
     earlier = Night(shop, night.run_date - timedelta(days=days * back))
     try:
         _cut(night, earlier)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,12 +12,11 @@ from recsys.evaluation.fold import Fold
 from recsys.evaluation.interval import INTERVAL_SCHEMA, intervals
 from recsys.evaluation.metrics import accuracy
 from recsys.evaluation.rivals import ItemCosine, OwnHistory, SegmentPopular, Then
-from recsys.models.als import AlsModel
 from recsys.models.matrix import PAIR
 from recsys.models.popular import PopularList
 from recsys.models.recommender import Recommender
 from recsys.ranking import eligible, not_again, numbered
-from recsys.recommend import Features, lists_of
+from recsys.recommend import Features, Learnt, lists_of
 
 MOST_CUSTOMERS = 20_000
 """More than this are sampled: the intervals are narrow enough, and the time does not grow."""
@@ -55,15 +55,15 @@ class Task:
 class Scoreboard:
     """Everything that is compared in one fold. Making it trains every rival on the fold's features alone."""
 
-    def __init__(self, fold: Fold) -> None:
-        settings = fold.night.shop.recommend
+    def __init__(self, fold: Fold, ranker: Path | None = None) -> None:
+        """`ranker`: folder of the one that the night's lists are ordered by, if any. It must not know the window."""
         self.features = features = Features.of(fold.night)
-        self.k, self.seed = settings.k, settings.seed
+        self.k, self.seed = features.settings.k, features.settings.seed
+        self.learnt = Learnt.of(features, ranker)
         self.candidates = eligible(features.products)
         weighted = features.interactions.filter(pl.col("weight") > 0)
         popular = PopularList(features.popularity)
         self.segments = features.customer_features.select("customer_id", "segment")
-        self.als = AlsModel.fit(weighted, settings)
         self._bought = features.interactions.filter("is_bought").select(PAIR)
         by_ever = features.popularity.sort("buyers_ever", "rank", descending=[True, False])
         ever = by_ever.select("product_id", rank=pl.int_range(1, pl.len() + 1))
@@ -73,24 +73,31 @@ class Scoreboard:
             SEGMENT: SegmentPopular(self.segments, self._bought, features.popularity),
             "own_history": Then(OwnHistory(weighted), popular),
             "item_cosine": Then(ItemCosine(weighted), popular),
-            "als": Then(self.als, popular),
+            "als": Then(self.learnt.model, popular),
         }
         self.tasks = self._tasks(fold)
 
     def lists(self, task: Task) -> Iterator[tuple[str, pl.DataFrame]]:
         """Every recommender's name and its lists (customer_id, rank, product_id) for the task's customers."""
         for name, rival in self.rivals.items():
-            found = rival.recommend(task.customers, self.candidates, task.excluded, self.k)
-            yield name, numbered(found, self.k)
-        made = lists_of(self.features, self.als, task.customers, task.excluded)
+            yield name, self.listed(rival, task)
+        made = lists_of(self.features, self.learnt, task.customers, task.excluded)
         yield SHIPPED, made.select("customer_id", "rank", "product_id")
+
+    def listed(self, rival: Recommender, task: Task) -> pl.DataFrame:
+        """A recommender's lists (customer_id, rank, product_id) for the task's customers, under its filter."""
+        return numbered(rival.recommend(task.customers, self.candidates, task.excluded, self.k), self.k)
+
+    def judged(self, task: Task, lists: pl.DataFrame) -> pl.DataFrame:
+        """The result of `accuracy` for lists of the task's customers."""
+        return accuracy(lists, task.relevant, task.customers, self.k)
 
     def scores(self) -> tuple[pl.DataFrame, dict[tuple[str, str], pl.DataFrame]]:
         """SCORES_SCHEMA, and per task and recommender the result of `accuracy`."""
         rows, judged = [SCORES_SCHEMA.to_frame()], {}
         for task in self.tasks:
             for name, lists in self.lists(task):
-                values = accuracy(lists, task.relevant, task.customers, self.k)
+                values = self.judged(task, lists)
                 judged[task.name, name] = values
                 for split, part, of_part in self._parts(values):
                     found = intervals(of_part, self.seed)

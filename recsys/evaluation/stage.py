@@ -2,9 +2,11 @@
 
 import logging
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 
+from recsys.champion import HELD_OUT
 from recsys.evaluation.fold import Fold, open_fold
 from recsys.evaluation.individuality import NOT_MEASURED, Individuality, lift_over_segment, taste_swap_gain
 from recsys.evaluation.scoreboard import SCORES_SCHEMA, SEGMENT, SHIPPED, Scoreboard
@@ -30,7 +32,8 @@ def run(night: Night) -> dict[str, int | str]:
     scores, individuality, customers = SCORES_SCHEMA.to_frame(), None, 0
     if night.shop.evaluate.nightly:
         with open_fold(night, days) as fold:
-            scores, individuality, customers = _measured(fold)
+            held_out = night.raw / "champion" / HELD_OUT if night.recipe.kind == "two_stage" else None
+            scores, individuality, customers = measured(fold, held_out)
     private_folder(night.evaluation)
     labels = {"run_date": night.run_date, "window_begin": begin, "window_days": days}
     table = scores.select(*(pl.lit(value).alias(name) for name, value in labels.items()), pl.all())
@@ -49,14 +52,19 @@ def run(night: Night) -> dict[str, int | str]:
     return {"window_begin": begin.isoformat(), "customers": customers, "rows": table.height, "sentence": sentence}
 
 
-def _measured(fold: Fold) -> tuple[pl.DataFrame, Individuality | None, int]:
+def measured(fold: Fold, ranker: Path | None) -> tuple[pl.DataFrame, Individuality | None, int]:
+    """SCORES_SCHEMA of a fold, with the individuality numbers as metrics of `shipped`; these; and customers.
+
+    `ranker`: folder of the one that lists are ordered by, if any; it must know nothing of the window. Nothing bought,
+    or nothing known before: no rows.
+    """
     if fold.bought.is_empty():
         return SCORES_SCHEMA.to_frame(), None, 0
-    board = Scoreboard(fold)
+    board = Scoreboard(fold, ranker)
     scores, judged = board.scores()
     task = board.tasks[0]
     gain = taste_swap_gain(
-        board.als, board.segments, task.relevant, board.candidates, task.excluded, board.k, board.seed
+        board.learnt.model, board.segments, task.relevant, board.candidates, task.excluded, board.k, board.seed
     )
     lift = lift_over_segment(judged[task.name, SHIPPED], judged[task.name, SEGMENT], board.seed)
     labels = {"task": task.name, "recommender": SHIPPED, "split": "everybody", "part": ""}

@@ -118,7 +118,7 @@ def write_settings(night: Night) -> None:
     With them go the tables of `recsys.ingest.limits` and `recsys.ingest.clocks`. Settings travel as data so that no
     value is ever pasted into SQL.
     """
-    recommend = night.shop.recommend
+    recommend = night.recommend
     settings = pl.DataFrame(
         {
             "shop": [night.shop.shop],
@@ -127,6 +127,7 @@ def write_settings(night: Night) -> None:
             "currency": [night.shop.currency],
             "k": [recommend.k],
             "half_life_days": [recommend.half_life_days],
+            "window_days": pl.Series([recommend.window_days], dtype=pl.Int64),
             "popular_days": [recommend.popular_days],
             "min_age": [night.shop.permission.min_age],
             "interest_half_life_days": [night.shop.preferences.half_life_days],

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from recsys import ledger
+from recsys import champion, ledger
 from recsys.config import TableSource
 from recsys.contracts import CONTRACTS
 from recsys.database import connect
@@ -55,6 +55,7 @@ def run(night: Night) -> dict[str, int | str]:
         _judge(night, inputs)
         feeds.judge(night, inputs)
         inputs["ledger"] = ledger.known(night)
+        inputs["champion"] = champion.known(night.published)
         registry.save()
         write_json(night.inputs, inputs)
     return _write_raw(night, inputs)
@@ -241,6 +242,7 @@ def _write_raw(night: Night, inputs: dict[str, Any]) -> dict[str, int | str]:
     counts["bad_rows"] = write_quarantine(night, [file.quarantine() for file in quarantined]).height
     counts |= {"files": len(every), "new_files": len(new)}
     counts["absent"] = ", ".join(absent) or "none"
+    champion.link(night.published, night.raw, inputs.get("champion"))
     write_settings(night)
     ledger.link(night, inputs.get("ledger", {}))
     counts["remembered_suppressions"] = memory.match(night, memory.key_of(night.published))

@@ -117,11 +117,14 @@ class History:
             .sort("customer_id", "order_id", "product_id")
         )
 
-    def weights(self, half_life_days: float, kinds: Mapping[Interaction, float]) -> pl.DataFrame:
+    def weights(
+        self, half_life_days: float, kinds: Mapping[Interaction, float], window_days: int | None = None
+    ) -> pl.DataFrame:
         """Interactions to learn tastes from: customer_id, product_id, weight above 0; one row per pair, ordered.
 
         An event counts the weight of its kind, halved every `half_life_days`, in whole millionths; an order counts
-        once per product, at its first positive line, and nothing where more was sent back than bought.
+        once per product, at its first positive line, and nothing where more was sent back than bought. What is older
+        than `window_days` counts nothing.
         """
         order = Interaction.ORDER.value
         lines = self.events.filter(pl.col("kind") == order)
@@ -135,6 +138,8 @@ class History:
         rows = pl.concat([ordered.with_columns(kind=pl.lit(order)).select(columns), seen.select(columns)])
         base = pl.col("kind").replace_strict({kind.value: float(kinds[kind]) for kind in Interaction}, default=None)
         age = (pl.lit(self.end) - pl.col("occurred_at")).dt.total_seconds() / (86400.0 * half_life_days)
+        if window_days is not None:
+            base = base * (pl.col("occurred_at") >= self.end - window_days * DAY).cast(pl.Float64)
         rows = rows.with_columns(
             millionths=(1e6 * base * (0.5**age)).round().cast(pl.Int64), bought=pl.col("kind") == order
         )

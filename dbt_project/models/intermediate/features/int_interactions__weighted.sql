@@ -65,6 +65,10 @@ final as (
         cast(
             round(
                 1e6
+                * cast(
+                    interactions.occurred_at
+                    >= settings.night_end - to_days(cast(coalesce(settings.window_days, 1000000) as integer)) as integer
+                )
                 * case interactions.kind
                     when 'order' then settings.weight_order
                     when 'cart' then settings.weight_cart

@@ -5,6 +5,7 @@ select
     cast(control_share as double) as control_share,
     cast(k as bigint) as k,
     cast(half_life_days as bigint) as half_life_days,
+    cast(window_days as bigint) as window_days,
     cast(popular_days as bigint) as popular_days,
     cast(min_age as integer) as min_age,
     cast(interest_half_life_days as bigint) as interest_half_life_days,

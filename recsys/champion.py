@@ -1,0 +1,98 @@
+"""The champion: how lists are made until something better is proven. The weekly evaluation keeps it, nights use it.
+
+Each folder below `published/champions/` is what one weekly evaluation found: `card.json`, and, when the champion is of
+two stages, the ranker twice: `ranker/`, which has learnt from every closed window and is for nights, and `held_out/`,
+which knows nothing of the last one, to measure with. `published/champion.json` names the folder that holds. A night
+takes it in once, at ingest: `inputs.json` names its files by hash, `raw/champion/` holds them, and a published night
+keeps what it had.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from recsys.config import Recommend
+from recsys.errors import StageInputMissing
+from recsys.files import private_folder, read_json, sha256_of, write_json
+
+CARD = "card.json"
+RANKER, HELD_OUT = "ranker", "held_out"
+TUNED = ("factors", "iterations", "regularization", "alpha", "half_life_days", "window_days", "weights")
+"""Settings of the model that a champion brings along; the others stay as the shop file has them."""
+
+
+class Recipe(BaseModel):
+    """How lists are made: `als`, the model alone, or `two_stage`, a ranker over its and others' candidates."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["als", "two_stage"] = "als"
+    settings: dict[str, Any] = {}
+    """Those of TUNED that differ from the shop file's; empty: the argued defaults."""
+
+    def over(self, recommend: Recommend) -> Recommend:
+        """A shop file's settings with the recipe's in their place."""
+        return Recommend.model_validate(recommend.model_dump() | self.settings)
+
+
+def known(published: Path) -> dict[str, str] | None:
+    """The champion for `inputs.json`: the folder's name, and file -> hash; None when there is none."""
+    pointer = published / "champion.json"
+    if not pointer.is_file():
+        return None
+    folder = published / "champions" / read_json(pointer)["folder"]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    return {"folder": folder.name} | {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+def crown(published: Path, folder: Path) -> None:
+    """Let nights from now on use what is in this folder of `published/champions/`."""
+    write_json(published / "champion.json", {"folder": folder.name})
+
+
+def link(published: Path, raw: Path, entry: dict[str, str] | None) -> None:
+    """Make `raw/champion/` anew from what `known` said. Without a champion the folder is not there.
+
+    Raises StageInputMissing when a file is gone or holds other bytes: an erasure withdraws rankers that learnt from
+    somebody, and then the night is made without it.
+    """
+    target = raw / "champion"
+    shutil.rmtree(target, ignore_errors=True)
+    if not entry:
+        return
+    folder = published / "champions" / entry["folder"]
+    for name, sha256 in entry.items():
+        if name == "folder":
+            continue
+        path = folder / name
+        if name != CARD and not path.is_file():
+            continue
+        if not path.is_file() or sha256_of(path) != sha256:
+            raise StageInputMissing(f"{path}: gone or changed since a night used it. Bring it back from a backup.")
+        private_folder((target / name).parent)
+        os.link(path, target / name)
+
+
+def recipe_of(raw: Path) -> Recipe:
+    """The recipe of a night whose raw tables are here: its champion's, else the argued defaults.
+
+    A champion whose ranker was withdrawn counts as the model alone.
+    """
+    card = raw / "champion" / CARD
+    if not card.is_file():
+        return Recipe()
+    recipe = Recipe.model_validate(read_json(card)["champion"])
+    if recipe.kind == "two_stage" and not (raw / "champion" / RANKER / CARD).is_file():
+        return Recipe(kind="als", settings=recipe.settings)
+    return recipe
+
+
+def withdraw(published: Path) -> int:
+    """Remove every ranker: somebody they learnt from is to be forgotten. Returns how many there were."""
+    rankers = [path for name in (RANKER, HELD_OUT) for path in (published / "champions").glob(f"*/{name}")]
+    for path in rankers:
+        shutil.rmtree(path)
+    return len(rankers)

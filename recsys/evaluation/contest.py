@@ -1,0 +1,90 @@
+"""Who is to be champion: recipes for lists, held against each other and simple rivals on one closed window."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from recsys.champion import Recipe
+from recsys.config import Recommend
+from recsys.evaluation.fold import Fold
+from recsys.evaluation.interval import intervals, paired_intervals
+from recsys.evaluation.scoreboard import Scoreboard, Task
+from recsys.models.als import AlsModel
+from recsys.recommend import Features, Learnt, lists_of
+from recsys.twostage.ranker import Ranker
+from recsys.vocabulary import Interaction
+
+JUDGED_BY = "ndcg"
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A recipe, and the folder of the ranker that it orders by, if any; it must know nothing of the window."""
+
+    recipe: Recipe
+    ranker: Path | None = None
+
+    def learnt(self, features: Features, shop: Recommend) -> Learnt:
+        """What it learns from a fold's features."""
+        settings = self.recipe.over(shop)
+        kinds = {kind: float(getattr(settings.weights, kind.value)) for kind in Interaction}
+        weighted = features.history.weights(settings.half_life_days, kinds, settings.window_days)
+        ranker = Ranker.load(self.ranker, settings.threads) if self.ranker else None
+        return Learnt(replace(features, settings=settings), AlsModel.fit(weighted, settings), ranker)
+
+
+@dataclass(frozen=True)
+class Result:
+    """`winner`: the challenger to be promoted, None when the champion stays. `scores`: per name, task and metric."""
+
+    winner: str | None
+    sentence: str
+    customers: int
+    scores: list[dict[str, Any]]
+
+
+def contest(fold: Fold, contestants: dict[str, Contestant], shop: Recommend) -> Result:
+    """Judge by NDCG at k of what was bought next. One of `contestants` is called `champion`.
+
+    Among the challengers `two_stage` goes before `als` only where it is better beyond noise (the 95 % interval of the
+    paired difference is above 0); the one that is left is promoted where it beats the champion beyond noise.
+    """
+    board = Scoreboard(fold)
+    scores: list[dict[str, Any]] = []
+    judged: dict[str, pl.DataFrame] = {}
+    for task in board.tasks:
+        for name, rival in board.rivals.items():
+            if name != "als":
+                scores += _scores(task, name, board.judged(task, board.listed(rival, task)), board.seed)
+        for name, contestant in contestants.items():
+            learnt = contestant.learnt(board.features, shop)
+            lists = lists_of(learnt.features, learnt, task.customers, task.excluded)
+            values = board.judged(task, lists.select("customer_id", "rank", "product_id"))
+            scores += _scores(task, name, values, board.seed)
+            if task is board.tasks[0]:
+                judged[name] = values
+    challenger = "als"
+    if "two_stage" in judged and _gain(judged["two_stage"], judged["als"], board.seed)[1] > 0:
+        challenger = "two_stage"
+    mean, low, high = _gain(judged[challenger], judged[CHAMPION], board.seed)
+    said = f"NDCG {mean:+.4f} ({low:+.4f} to {high:+.4f}) against the champion on the last closed window"
+    name = {"als": "the model alone, tuned", "two_stage": "two stages"}[challenger]
+    customers = len(board.tasks[0].customers)
+    if low > 0:
+        return Result(challenger, f"Promoted: {name}, {said}.", customers, scores)
+    return Result(None, f"The champion stays: {name} is not better beyond noise, {said}.", customers, scores)
+
+
+def _gain(one: pl.DataFrame, other: pl.DataFrame, seed: int) -> tuple[float, float, float]:
+    columns = ("customer_id", JUDGED_BY)
+    found = paired_intervals(one.select(columns), other.select(columns), seed)
+    mean, low, high = found.select("mean", "low", "high").row(0)
+    return (mean or 0.0, low or 0.0, high or 0.0)
+
+
+def _scores(task: Task, name: str, values: pl.DataFrame, seed: int) -> list[dict[str, Any]]:
+    found = intervals(values, seed).with_columns(pl.col("mean", "low", "high").round(6))
+    return [{"task": task.name, "recommender": name} | row for row in found.to_dicts()]

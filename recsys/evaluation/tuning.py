@@ -1,0 +1,106 @@
+"""Which settings of the model find most of what was bought next: a seeded search over closed windows (Optuna's TPE)."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.samplers import TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from recsys.config import Recommend, Weights
+from recsys.evaluation.metrics import accuracy
+from recsys.evaluation.rivals import Then
+from recsys.evaluation.scoreboard import Task
+from recsys.models.als import AlsModel
+from recsys.models.popular import PopularList
+from recsys.ranking import eligible, numbered
+from recsys.recommend import Features
+from recsys.vocabulary import Interaction
+
+WINDOWS = (None, 90, 180, 365)
+FACTORS = (16, 32, 64, 128)
+ITERATIONS = (10, 15, 25)
+
+log = logging.getLogger("recsys")
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """What was known before one closed window, and what was to be found in it."""
+
+    features: Features
+    task: Task
+
+    def ndcg(self, settings: Recommend) -> float:
+        """Mean NDCG at k of the model with these settings, then popular; 0 when nobody bought anything."""
+        kinds = {kind: float(getattr(settings.weights, kind.value)) for kind in Interaction}
+        weighted = self.features.history.weights(settings.half_life_days, kinds, settings.window_days)
+        model = Then(AlsModel.fit(weighted, settings), PopularList(self.features.popularity))
+        task, candidates = self.task, eligible(self.features.products)
+        found = numbered(model.recommend(task.customers, candidates, task.excluded, settings.k), settings.k)
+        values = accuracy(found, task.relevant, task.customers, settings.k)
+        return float(values.get_column("ndcg").mean() or 0.0)  # type: ignore[arg-type]
+
+
+def search(
+    exercises: Sequence[Exercise], start: Recommend, trials: int, journal: Path, progress: Callable[[str], None]
+) -> tuple[Recommend, list[dict[str, Any]]]:
+    """The best settings found, and every trial (number, ndcg, settings), in order.
+
+    The first trial is `start`. The same exercises, start and seed give the same trials, also when an earlier search was
+    cut off: finished trials are kept in `journal` and not run again. ndcg is the mean over exercises; of equal ones the
+    earlier trial wins.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    name = hashlib.sha256(
+        json.dumps([start.model_dump(mode="json"), [_print(exercise) for exercise in exercises]]).encode()
+    ).hexdigest()
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+
+    def objective(trial: optuna.Trial) -> float:
+        settings = start if trial.number == 0 else _suggested(trial, start)
+        trial.set_user_attr("settings", settings.model_dump(mode="json"))
+        return sum(exercise.ndcg(settings) for exercise in exercises) / max(1, len(exercises))
+
+    while (number := len(study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE]))) < trials:
+        study.sampler = TPESampler(seed=start.seed + number, n_startup_trials=max(4, trials // 3), multivariate=False)
+        study.optimize(objective, n_trials=1)
+        best = study.best_trial
+        progress(f"tune: trial {number + 1} of {trials}: ndcg {study.trials[-1].value:.4f}, best {best.value:.4f}")
+    done = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
+    shown = [
+        {"trial": number, "ndcg": round(float(trial.value or 0), 6), "settings": trial.user_attrs["settings"]}
+        for number, trial in enumerate(done, start=1)
+    ]
+    winner = max(done, key=lambda trial: (trial.value or 0, -trial.number))
+    return Recommend.model_validate(winner.user_attrs["settings"]), shown
+
+
+def _suggested(trial: optuna.Trial, start: Recommend) -> Recommend:
+    seen = trial.suggest_float("seen", 0.0, 1.0)
+    weights = Weights(order=1.0, cart=round(seen, 3), wishlist=round(seen, 3), view=round(seen / 3, 3))
+    return start.model_copy(
+        update={
+            "half_life_days": trial.suggest_int("half_life_days", 14, 365, log=True),
+            "window_days": trial.suggest_categorical("window_days", WINDOWS),
+            "weights": weights,
+            "alpha": round(trial.suggest_float("alpha", 0.25, 40.0, log=True), 3),
+            "regularization": round(trial.suggest_float("regularization", 0.001, 0.3, log=True), 4),
+            "factors": trial.suggest_categorical("factors", FACTORS),
+            "iterations": trial.suggest_categorical("iterations", ITERATIONS),
+        }
+    )
+
+
+def _print(exercise: Exercise) -> list[Any]:
+    """What tells exercises apart, without any row of them."""
+    events, relevant = exercise.features.events, exercise.task.relevant
+    hashes = [frame.hash_rows(seed=0).sort().to_numpy().tobytes() for frame in (events, relevant)]
+    return [exercise.features.end.isoformat(), *(hashlib.sha256(content).hexdigest() for content in hashes)]

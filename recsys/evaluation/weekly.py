@@ -1,0 +1,164 @@
+"""The weekly evaluation: tunes the model, trains a ranker, and lets a challenger be champion only where it is proven.
+
+Everything is chosen on closed windows before the last one, and judged on the last one.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from recsys import champion
+from recsys.champion import CARD, HELD_OUT, RANKER, TUNED, Recipe
+from recsys.config import Recommend
+from recsys.errors import EvaluationError, ModelError
+from recsys.evaluation.contest import Contestant, contest
+from recsys.evaluation.fold import Fold, open_fold
+from recsys.evaluation.scoreboard import Scoreboard
+from recsys.evaluation.tuning import Exercise, search
+from recsys.evaluation.volume import degradation, lines_per_week
+from recsys.files import private_folder, read_json, write_json
+from recsys.night import Night
+from recsys.recommend import Features
+from recsys.twostage.ranker import Lesson, Ranker, RankerSettings
+
+TUNED_ON = 2
+"""Windows, the last ones before the one that decides."""
+
+log = logging.getLogger("recsys")
+
+
+def run(night: Night, progress: Callable[[str], None] = log.info) -> dict[str, int | str]:
+    """Write a folder below `published/champions/` and let `published/champion.json` name it; counts and the sentence.
+
+    Needs a night whose features are made: it evaluates on what that night knew. Raises StageInputMissing without them,
+    EvaluationError when there are not two closed windows in which known customers bought anything.
+    """
+    settings, days = night.shop.evaluate, night.shop.evaluate.window_days
+    scratch = private_folder(night.folder / "weekly")
+    with ExitStack() as stack:
+        folds: list[Fold] = []
+        for back in range(1, settings.folds + 1):
+            fold = stack.enter_context(open_fold(night, days, back))
+            progress(f"tune: window {back} of {settings.folds}: {fold.bought.height:,} pairs bought")
+            folds.append(fold)
+        usable = [fold for fold in folds if not fold.bought.is_empty() and _knows_anything(fold)]
+        if len(usable) < 2 or usable[0] is not folds[0]:
+            raise EvaluationError(
+                f"{len(usable)} of the last {settings.folds} windows of {days} days hold purchases of customers known "
+                "before; two are needed, the last one among them. Wait for more data, or lower evaluate.window_days."
+            )
+        card = _held(night, usable, scratch, progress)
+    folder = _keep(night, card, scratch)
+    champion.crown(night.published, folder)
+    log.info("tune: %s", card["sentence"])
+    return {
+        "champion": card["champion"]["kind"],
+        "sentence": card["sentence"],
+        "customers": card["customers"],
+        "card": (folder / CARD).relative_to(night.shop.root).as_posix(),
+    }
+
+
+def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[str], None]) -> dict[str, Any]:
+    """The card of the contest; rankers are left in `scratch`."""
+    start = night.recommend
+    last, *before = folds
+    boards = [Scoreboard(fold) for fold in before[:TUNED_ON]]
+    exercises = [Exercise(board.features, board.tasks[0]) for board in boards]
+    tuned, trials = search(exercises, start, night.shop.evaluate.trials, scratch / "trials.log", progress)
+    has_ranker = _trained(before, start, scratch / HELD_OUT, progress)
+    recipes = {"als": Contestant(Recipe(kind="als", settings=_changed(tuned, night.shop.recommend)))}
+    if has_ranker:
+        two_stage = Recipe(kind="two_stage", settings=recipes["als"].recipe.settings)
+        recipes["two_stage"] = Contestant(two_stage, scratch / HELD_OUT)
+    current = night.recipe if has_ranker else Recipe(kind="als", settings=night.recipe.settings)
+    recipes["champion"] = Contestant(current, scratch / HELD_OUT if current.kind == "two_stage" else None)
+    progress("tune: contest on the last closed window")
+    result = contest(last, recipes, night.shop.recommend)
+    weeks = lines_per_week(pl.read_parquet(night.features / "events.parquet"))
+    windows = [_lines(fold, night) for fold in folds]
+    fault = degradation(weeks, _weeks_of_champion(night), windows)
+    promoted = result.winner if fault is None else None
+    kept = recipes[promoted].recipe if promoted else current
+    if kept.kind == "two_stage":
+        _trained(folds, start, scratch / RANKER, progress)
+    sentence = result.sentence if fault is None else f"Not judged, the champion stays: {fault}."
+    return {
+        "run_date": night.run_date.isoformat(),
+        "champion": kept.model_dump(mode="json"),
+        "promoted": promoted,
+        "sentence": sentence,
+        "degraded": fault,
+        "window_begin": last.begin.isoformat(),
+        "window_days": last.days,
+        "windows": len(folds),
+        "customers": result.customers,
+        "scores": result.scores,
+        "trials": trials,
+        "lines_per_week": weeks if fault is None else _weeks_of_champion(night) or {},
+        "versions": {name: version(name) for name in ("recsys", "implicit", "lightgbm", "optuna", "numpy")},
+    }
+
+
+def _knows_anything(fold: Fold) -> bool:
+    return pl.scan_parquet(fold.night.features / "events.parquet").head(1).collect().height > 0
+
+
+def _changed(tuned: Recommend, shop: Recommend) -> dict[str, Any]:
+    one, other = tuned.model_dump(mode="json"), shop.model_dump(mode="json")
+    return {name: one[name] for name in TUNED if one[name] != other[name]}
+
+
+def _trained(folds: list[Fold], settings: Recommend, folder: Path, progress: Callable[[str], None]) -> bool:
+    """Train a ranker on these windows into a folder; False when they have nothing to teach."""
+    progress(f"tune: ranker on {len(folds)} windows")
+    lessons = (Lesson(Features.of(fold.night).history, fold.bought) for fold in folds)
+    defaults = RankerSettings()
+    tastes = defaults.tastes.model_copy(update={"seed": settings.seed, "threads": settings.threads})
+    try:
+        ranker = Ranker.fit(lessons, replace(defaults, tastes=tastes, seed=settings.seed))
+    except ModelError as error:
+        log.warning("tune: no ranker: %s", error)
+        return False
+    ranker.save(private_folder(folder))
+    return True
+
+
+def _lines(fold: Fold, night: Night) -> int:
+    end = fold.night.shop.night_end
+    begin, until = fold.night.end, end(fold.last_day)
+    events = pl.scan_parquet(night.features / "events.parquet").filter(
+        pl.col("kind") == "order", pl.col("occurred_at") >= begin, pl.col("occurred_at") < until
+    )
+    return int(events.select(pl.len()).collect().item())
+
+
+def _weeks_of_champion(night: Night) -> dict[str, int] | None:
+    card = night.raw / "champion" / CARD
+    return read_json(card)["lines_per_week"] or None if card.is_file() else None
+
+
+def _keep(night: Night, card: dict[str, Any], scratch: Path) -> Path:
+    """The finished folder of the champion, under a name that says what is in it."""
+    text = json.dumps(card, sort_keys=True)
+    name = f"{card['run_date']}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    folder = night.published / "champions" / name
+    aside = private_folder(folder.with_name(f".{name}"))
+    if card["champion"]["kind"] == "two_stage":
+        source = scratch if (scratch / RANKER / CARD).is_file() else night.raw / "champion"
+        for part in (RANKER, HELD_OUT):
+            shutil.copytree(source / part, aside / part, dirs_exist_ok=True)
+    write_json(aside / CARD, card)
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
+    shutil.rmtree(scratch)
+    return folder
