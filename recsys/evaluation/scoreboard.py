@@ -52,6 +52,21 @@ class Task:
         return self.relevant.get_column("customer_id").unique().sort()
 
 
+def tasks_of(fold: Fold, features: Features) -> list[Task]:
+    """`next`: what was bought next, under the night's own filters; `new`: the same of products new to the customer."""
+    bought = fold.bought.filter(pl.col("product_id").is_in(eligible(features.products).implode()))
+    people = bought.get_column("customer_id").unique().sort()
+    if len(people) > MOST_CUSTOMERS:
+        drawn = np.random.default_rng(features.settings.seed).choice(len(people), MOST_CUSTOMERS, replace=False)
+        bought = bought.filter(pl.col("customer_id").is_in(people.gather(np.sort(drawn)).implode()))
+    barred = not_again(features.interactions, features.products)
+    had = features.interactions.filter("is_bought").select(PAIR)
+    return [
+        Task("next", bought.join(barred, on=PAIR, how="anti"), barred),
+        Task("new", bought.join(had, on=PAIR, how="anti"), had),
+    ]
+
+
 class Scoreboard:
     """Everything that is compared in one fold. Making it trains every rival on the fold's features alone."""
 
@@ -75,7 +90,7 @@ class Scoreboard:
             "item_cosine": Then(ItemCosine(weighted), popular),
             "als": Then(self.learnt.model, popular),
         }
-        self.tasks = self._tasks(fold)
+        self.tasks = tasks_of(fold, features)
 
     def lists(self, task: Task) -> Iterator[tuple[str, pl.DataFrame]]:
         """Every recommender's name and its lists (customer_id, rank, product_id) for the task's customers."""
@@ -104,18 +119,6 @@ class Scoreboard:
                     rows.append(_labelled(found, task.name, name, split, part))
                 rows.append(_labelled(self._mixture(lists), task.name, name, "everybody", ""))
         return pl.concat(rows), judged
-
-    def _tasks(self, fold: Fold) -> list[Task]:
-        bought = fold.bought.filter(pl.col("product_id").is_in(self.candidates.implode()))
-        people = bought.get_column("customer_id").unique().sort()
-        if len(people) > MOST_CUSTOMERS:
-            drawn = np.random.default_rng(self.seed).choice(len(people), MOST_CUSTOMERS, replace=False)
-            bought = bought.filter(pl.col("customer_id").is_in(people.gather(np.sort(drawn)).implode()))
-        barred = not_again(self.features.interactions, self.features.products)
-        return [
-            Task("next", bought.join(barred, on=PAIR, how="anti"), barred),
-            Task("new", bought.join(self._bought, on=PAIR, how="anti"), self._bought),
-        ]
 
     def _parts(self, values: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
         yield "everybody", "", values

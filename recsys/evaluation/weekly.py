@@ -22,7 +22,7 @@ from recsys.config import Recommend
 from recsys.errors import EvaluationError, ModelError
 from recsys.evaluation.contest import Contestant, contest
 from recsys.evaluation.fold import Fold, open_fold
-from recsys.evaluation.scoreboard import Scoreboard
+from recsys.evaluation.scoreboard import tasks_of
 from recsys.evaluation.tuning import Exercise, search
 from recsys.evaluation.volume import degradation, lines_per_week
 from recsys.files import private_folder, read_json, write_json
@@ -43,6 +43,7 @@ def run(night: Night, progress: Callable[[str], None] = log.info) -> dict[str, i
     EvaluationError when there are not two closed windows in which known customers bought anything.
     """
     settings, days = night.shop.evaluate, night.shop.evaluate.window_days
+    logging.getLogger("recsys.als").setLevel(logging.WARNING)  # it would tell of every iteration of every trial
     scratch = private_folder(night.folder / "weekly")
     with ExitStack() as stack:
         folds: list[Fold] = []
@@ -72,8 +73,8 @@ def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[st
     """The card of the contest; rankers are left in `scratch`."""
     start = night.recommend
     last, *before = folds
-    boards = [Scoreboard(fold) for fold in before[:TUNED_ON]]
-    exercises = [Exercise(board.features, board.tasks[0]) for board in boards]
+    known = [(fold, Features.of(fold.night)) for fold in before[:TUNED_ON]]
+    exercises = [Exercise(features, tasks_of(fold, features)[0]) for fold, features in known]
     tuned, trials = search(exercises, start, night.shop.evaluate.trials, scratch / "trials.log", progress)
     has_ranker = _trained(before, start, scratch / HELD_OUT, progress)
     recipes = {"als": Contestant(Recipe(kind="als", settings=_changed(tuned, night.shop.recommend)))}

@@ -36,7 +36,7 @@ BATCH = 4_000
 
 FACTORS, CUSTOMERS, PRODUCTS, CARD = "factors.npz", "customers.parquet", "products.parquet", "card.json"
 
-log = logging.getLogger("recsys")
+log = logging.getLogger("recsys.als")
 
 
 class AlsModel(Model):
