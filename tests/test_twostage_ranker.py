@@ -55,13 +55,13 @@ def test_what_is_ordered_together_or_named_alike_are_neighbours():
 def test_candidates_are_sorted_distinct_allowed_and_as_few_as_asked():
     shop = history()
     ineligible = shop.products.with_columns(is_eligible=pl.col("product_id") != "green")
-    sources = Sources(History(END, events(), ineligible), SETTINGS.tastes, Counts(2, 1, 1, 1))
+    sources = Sources(History(END, events(), ineligible), SETTINGS.tastes, Counts(2, 1, 1, 1, 1))
     asked = np.arange(len(sources.purchases.customers), dtype=np.int32)
     barred = sources.purchases.marked(pl.DataFrame({"customer_id": [DRINKER] * 2, "product_id": ["assam", "axe"]}))
     (pairs,) = sources.each(asked, barred, lambda found: found)
     keys = pairs.customer.astype(np.int64) * len(sources.purchases.products) + pairs.product
     assert (np.diff(keys) > 0).all()
-    assert np.unique(pairs.customer, return_counts=True)[1].max() <= 5
+    assert np.unique(pairs.customer, return_counts=True)[1].max() <= 6
     named = sources.purchases.products.gather(pairs.product)
     assert "green" not in named
     assert not {"assam", "axe"} & set(named.filter(sources.purchases.customers.gather(pairs.customer) == DRINKER))

@@ -1,7 +1,8 @@
 """The first stage: for each customer the few products that are worth a closer look.
 
-Sources: what they bought; products of their taste that sell now; products that are bought in one order with theirs; and
-products with names like theirs. Everything a later stage asks about pairs is read from here.
+Sources: what they bought; products of their taste that sell now; products that are bought in one order with theirs;
+products with names like theirs; and the most bought of the last days, the same for everybody. Everything that a later
+stage asks about pairs is read from here.
 """
 
 import os
@@ -26,6 +27,7 @@ Result = TypeVar("Result")
 
 BATCH = 1_000
 """Customers at a time, and with them the memory that is needed."""
+POPULAR_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,10 @@ class Counts:
     """How many products each source may name to one customer."""
 
     bought: int = 200
-    taste: int = 40
-    together: int = 15
-    alike: int = 15
+    taste: int = 60
+    together: int = 20
+    alike: int = 20
+    popular: int = 10
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ class Sources:
         self._sum = self.purchases.matrix(bought.recent[180])
         self._columns = np.flatnonzero(self.purchases.is_eligible).astype(np.int32)
         self._trends = np.ascontiguousarray(self.tastes.trends[self._columns])
+        buyers = np.bincount(bought.product[bought.last <= POPULAR_DAYS], minlength=len(self.purchases.products))
+        order = np.lexsort((self._columns, -buyers[self._columns]))[: counts.popular]
+        self._popular = self._columns[order][buyers[self._columns[order]] > 0]
         self._keys = bought.customer.astype(np.int64) << 32 | bought.product
 
     def each(self, customers: Codes, excluded: csr_matrix, work: Callable[[Candidates], Result]) -> Iterator[Result]:
@@ -92,6 +98,7 @@ class Sources:
                 self._of_taste(customers, barred),
                 _best_of(near, self.counts.together, share),
                 _best_of(similar, self.counts.alike, share),
+                (np.arange(len(customers), dtype=np.int64)[:, None] * products + self._popular).ravel(),
             ]
         )
         keys = np.unique(keys, sorted=True)

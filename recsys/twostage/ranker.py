@@ -27,16 +27,16 @@ from recsys.twostage.purchases import Codes, Floats, place_in_run
 
 TREES, CARD = "trees.txt", "card.json"
 FORMAT = 1
-FIRST_TREES, FINALISTS = 30, 30
+FIRST_TREES, FINALISTS = 20, 25
 
 
 @dataclass(frozen=True)
 class RankerSettings:
     """How a ranker learns. `tastes` and `counts` hold for its candidates, when it learns and when it ranks."""
 
-    trees: int = 150
+    trees: int = 100
     leaves: int = 31
-    learning_rate: float = 0.06
+    learning_rate: float = 0.08
     truncation: int = 20
     """Places of a list whose order is learnt."""
     pairs_per_leaf: int = 50
