@@ -75,7 +75,7 @@ class Whitened:
 
 
 def customer_vectors(space: Whitened, histories: Histories) -> NDArray[np.float32]:
-    """One row per customer: A^-1 Y_u' c, whose inner products with product vectors are the scores; 0 without history."""
+    """One row per customer: A^-1 Y_u' c, whose products with product vectors are scores; 0 without history."""
     lengths = np.diff(histories.row_starts)
     vectors = np.zeros((len(lengths), space.basis.shape[0]), dtype=np.float32)
     for customers, entries in _alike(lengths, np.zeros_like(lengths), np.arange(len(lengths)), space.z.shape[1]):
