@@ -19,7 +19,7 @@ HANDED_ON: dict[str, str] = {
         ORDER BY customer_id, product_id
     """,
     "products": """
-        SELECT product_id, name, is_eligible, replenishable
+        SELECT product_id, name, is_eligible, replenishable, sensitive
         FROM core.dim_products ORDER BY product_id
     """,
     "customers": "SELECT customer_id, may_personalise FROM core.dim_customers WHERE NOT is_minor ORDER BY customer_id",

@@ -14,6 +14,7 @@
     features/*.parquet             what the model reads
     model/                         factors and card
     recommendations.parquet
+    reasons.parquet                what the individual scores come from
     decisions/*.parquet            what dbt decided: decisions and the export tables
     files/<channel>/               finished files, not yet under a final name
     gate/verdict.json              what was checked, bound to the hashes of the files
@@ -76,6 +77,10 @@ class Night:
     @property
     def recommendations(self) -> Path:
         return self.folder / "recommendations.parquet"
+
+    @property
+    def reasons(self) -> Path:
+        return self.folder / "reasons.parquet"
 
     @property
     def decisions(self) -> Path:

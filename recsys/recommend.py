@@ -1,7 +1,7 @@
 """Stage `recommend`: learn tastes from all interactions, then make up to k recommendations for every customer.
 
 Products that may not be recommended take part in the learning, since they tell about taste. Reads `features/`, writes
-`model/` and `recommendations.parquet`.
+`model/`, `recommendations.parquet` and `reasons.parquet`.
 """
 
 import logging
@@ -15,9 +15,12 @@ from recsys.night import Night
 from recsys.ranking import eligible, not_again, ranked, short_of
 from recsys.tables import write_parquet
 from recsys.topic_rules import TopicRules
-from recsys.vocabulary import Source
+from recsys.vocabulary import Reason, Source
 
 COLUMNS = ["run_date", "customer_id", "rank", "product_id", "source", "score", "model_version", "because", "topic"]
+
+REASONS = 3
+"""So many of the products that a score comes from are kept."""
 
 log = logging.getLogger("recsys")
 
@@ -41,7 +44,8 @@ def run(night: Night) -> dict[str, int | str]:
         _feature(night, "topic_rules"), _feature(night, "product_topics"), _feature(night, "due_products")
     )
 
-    model = AlsModel.fit(interactions.filter(pl.col("weight") > 0), settings)
+    learnt = interactions.filter(pl.col("weight") > 0)
+    model = AlsModel.fit(learnt, settings)
     model.save(night.model)
 
     candidates, excluded = eligible(products), not_again(interactions, products)
@@ -53,6 +57,8 @@ def run(night: Night) -> dict[str, int | str]:
         lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(model.version)).select(COLUMNS),
         night.recommendations,
     )
+    reasons = _reasons(model, lists, learnt, products)
+    write_parquet(reasons.select(pl.lit(night.run_date).alias("run_date"), pl.all()), night.reasons)
 
     lengths = lists.group_by("customer_id").len().get_column("len")
     counts: dict[str, int | str] = {
@@ -63,6 +69,7 @@ def run(night: Night) -> dict[str, int | str]:
         "short_lists": len(customers) - int((lengths >= settings.k).sum()),
         "individual_rows": lists.filter(pl.col("source") == Source.INDIVIDUAL.value).height,
         "popular_rows": lists.filter(pl.col("source") == Source.POPULAR.value).height,
+        "individual_rows_with_reason": reasons.filter(pl.col("place") == 1).height,
         "topic_rules": rules.rules.height,
         "rows_moved_up": lists.get_column("because").count(),
         "eligible_products": len(candidates),
@@ -72,6 +79,29 @@ def run(night: Night) -> dict[str, int | str]:
     }
     log.info("recommend: %s of %s customers have a list (%s)", counts["with_list"], counts["customers"], model.version)
     return counts
+
+
+def _reasons(model: AlsModel, lists: pl.DataFrame, learnt: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
+    """customer_id, rank, place, product_id, because_product_id, kind, share: what the individual rows come from.
+
+    Ordered by customer_id, rank and place (from 1, the strongest). `kind` says what the customer did with the product
+    that is the reason: bought, or looked_at for everything less. Sensitive products are never named.
+    """
+    individual = lists.filter(pl.col("source") == Source.INDIVIDUAL.value)
+    nameable = products.filter(~pl.col("sensitive").fill_null(value=True)).get_column("product_id")
+    kind = pl.when(pl.col("is_bought").fill_null(value=False))
+    own = learnt.select(
+        "customer_id",
+        because_product_id="product_id",
+        kind=kind.then(pl.lit(Reason.BOUGHT.value)).otherwise(pl.lit(Reason.LOOKED_AT.value)),
+    )
+    return (
+        model.explain(individual.select("customer_id", "product_id"), learnt, nameable, REASONS)
+        .join(individual.select("customer_id", "product_id", "rank"), on=["customer_id", "product_id"])
+        .join(own, on=["customer_id", "because_product_id"])
+        .select("customer_id", "rank", "place", "product_id", "because_product_id", "kind", "share")
+        .sort("customer_id", "rank", "place")
+    )
 
 
 def _feature(night: Night, name: str) -> pl.DataFrame:

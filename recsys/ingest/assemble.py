@@ -139,6 +139,7 @@ def write_settings(night: Night) -> None:
             "weight_cart": [recommend.weights.cart],
             "weight_wishlist": [recommend.weights.wishlist],
             "weight_view": [recommend.weights.view],
+            "reason_min_share": [night.shop.reasons.min_share],
         },
         schema_overrides={"night_end": pl.Datetime("us")},
     )
