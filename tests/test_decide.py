@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from dbt_nights import TOY_LISTS, Built, recommend
+from dbt_nights import TOY_LISTS, TOY_REASONS, Built, recommend
 from toy import RUN_DATE, write_shop
 
 from recsys import decide
@@ -140,14 +140,18 @@ def test_the_email_file_has_what_it_needs_and_no_more(toy_night: Built) -> None:
     ]
     items = handed_on(toy_night, "sync_email_file__items")
     assert items.columns == [
-        *("channel", "customer_id", "rank", "product_id", "product_name", "reason"),
+        *("channel", "customer_id", "rank", "product_id", "product_name", "reason", "reason_kind", "reason_about"),
         *("url", "image_url", "price", "currency"),
     ]
-    why, price = "Chosen from your own purchases and visits", Decimal("9.9000")
+    plain, price = ("Chosen from your own purchases and visits", "individual", None), Decimal("9.9000")
+    green, black = (
+        ("Because you bought Green", "bought", "Green"),
+        ("Because you looked at Black", "looked_at", "Black"),
+    )
     assert items.rows() == [
-        ("email_file", "ann", 1, "mint", "Mint", why, "https://shop.example/mint", None, price, "EUR"),
-        ("email_file", "ann", 2, "green", "Green", why, "https://shop.example/green", None, price, "EUR"),
-        ("email_file", "ben", 1, "green", "Green", why, "https://shop.example/green", None, price, "EUR"),
+        ("email_file", "ann", 1, "mint", "Mint", *green, "https://shop.example/mint", None, price, "EUR"),
+        ("email_file", "ann", 2, "green", "Green", *black, "https://shop.example/green", None, price, "EUR"),
+        ("email_file", "ben", 1, "green", "Green", *plain, "https://shop.example/green", None, price, "EUR"),
     ]
 
 
@@ -159,7 +163,9 @@ def test_the_crm_file_carries_no_address(toy_night: Built) -> None:
     ]
     assert recipients.get_column("customer_id").to_list() == ["ann", "ben"]
     items = handed_on(toy_night, "sync_crm_file__items")
-    assert items.columns == ["channel", "customer_id", "rank", "product_id", "product_name", "reason"]
+    assert items.columns == [
+        *("channel", "customer_id", "rank", "product_id", "product_name", "reason", "reason_kind", "reason_about")
+    ]
     assert items.get_column("product_id").to_list() == ["mint", "green", "green"]
 
 
@@ -205,7 +211,7 @@ def test_a_night_that_failed_is_decided_again_with_the_same_bytes(toy_night: Bui
     assert "unicorn" not in str(caught.value)
     assert not night.decisions.exists()
 
-    recommend(night, TOY_LISTS)
+    recommend(night, TOY_LISTS, TOY_REASONS)
     assert decide.run(night) == toy_night.decide
     assert {path: sha256_of(path) for path in night.decisions.iterdir()} == before
 

@@ -27,6 +27,16 @@ SCHEMA = {
     "because": pl.String(),
     "topic": pl.String(),
 }
+REASONS = {
+    "run_date": pl.Date(),
+    "customer_id": pl.String(),
+    "rank": pl.Int32(),
+    "place": pl.Int32(),
+    "product_id": pl.String(),
+    "because_product_id": pl.String(),
+    "kind": pl.String(),
+    "share": pl.Float64(),
+}
 INELIGIBLE = {"oolong", "test"}
 PRODUCTS = pl.DataFrame(
     {
@@ -34,6 +44,7 @@ PRODUCTS = pl.DataFrame(
         "name": [row["name"] for row in ROWS["products"]],
         "is_eligible": [row["product_id"] not in INELIGIBLE for row in ROWS["products"]],
         "replenishable": [row["replenishable"] for row in ROWS["products"]],
+        "sensitive": [row["sensitive"] for row in ROWS["products"]],
     }
 ).sort("product_id")
 CUSTOMERS = pl.DataFrame({"customer_id": ["ann", "ben", "cat", "dan", "eve", "fay"], "may_personalise": True})
@@ -270,9 +281,33 @@ def test_counts_add_up(night, lists):
     assert counts["model_version"] == lists["model_version"][0]
 
 
+def test_reasons_are_of_individual_rows_and_tell_bought_from_looked_at(night, lists):
+    """Eve returned her drill, so what she did with it is less than buying."""
+    reasons = pl.read_parquet(night.reasons)
+    assert reasons.schema == REASONS
+    individual = lists.filter(source="individual").select("customer_id", "rank", "product_id")
+    named = reasons.filter(place=1).select("customer_id", "rank", "product_id")
+    assert 0 < named.height == named.join(individual, on=named.columns, how="semi").height
+    own = INTERACTIONS.select("customer_id", "is_bought", because_product_id="product_id")
+    known = reasons.join(own, on=["customer_id", "because_product_id"], how="left")
+    assert known["is_bought"].null_count() == 0
+    assert known.select((pl.col("is_bought") == (pl.col("kind") == "bought")).all()).item()
+    assert reasons.filter(customer_id="fay").is_empty()
+
+
+def test_a_sensitive_product_is_no_reason_even_where_it_was_learnt_from(night):
+    """Features hand no such interaction on; if one slipped in, it would still not be named."""
+    sensitive = pl.col("product_id").is_in(["green", "black"])
+    write_features(night, products=PRODUCTS.with_columns(sensitive=sensitive))
+    recommend.run(night)
+    reasons = pl.read_parquet(night.reasons)
+    assert reasons.height
+    assert not {"green", "black"} & set(reasons["because_product_id"])
+
+
 def test_the_same_features_give_the_same_bytes(night, lists):
     def content() -> dict[str, bytes]:
-        files = [night.recommendations, *sorted(night.model.iterdir())]
+        files = [night.recommendations, night.reasons, *sorted(night.model.iterdir())]
         return {file.name: file.read_bytes() for file in files}
 
     first = content()
@@ -283,6 +318,7 @@ def test_the_same_features_give_the_same_bytes(night, lists):
     assert content() == first
     assert set(first) == {
         "recommendations.parquet",
+        "reasons.parquet",
         "card.json",
         "customers.parquet",
         "factors.npz",
@@ -296,6 +332,7 @@ def test_without_any_weighted_interaction_everybody_gets_popular_items(night, in
     counts = recommend.run(night)
     lists = pl.read_parquet(night.recommendations)
     assert lists.schema == SCHEMA
+    assert pl.read_parquet(night.reasons).schema == REASONS
     assert lists["source"].unique().to_list() == ["popular"]
     assert counts["without_individual"] == counts["with_list"] == 6
     was_bought = interactions.height > 0
@@ -385,6 +422,7 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
                 "product_id": things,
                 "is_eligible": [thing in eligible for thing in things],
                 "replenishable": [thing in replenishable for thing in things],
+                "sensitive": [thing == "p6" for thing in things],
             }
         ),
         customers=pl.DataFrame({"customer_id": [f"c{i}" for i in range(5)], "may_personalise": True}),
@@ -398,6 +436,7 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
     lists = pl.read_parquet(night.recommendations)
     assert set(lists["product_id"]) <= eligible
     assert (lists["score"] > 0).all()
+    assert "p6" not in pl.read_parquet(night.reasons)["because_product_id"]
     for customer in (f"c{i}" for i in range(5)):
         own = _of(lists, customer)
         barred = {thing for thing in things if (customer, thing) in bought & set(weights)} - replenishable
