@@ -3,7 +3,6 @@
 import polars as pl
 
 from recsys.list_settings import Reasons
-from recsys.vocabulary import Reason
 
 PLACEHOLDER = r"\{(?:topic|product|days)\}"
 
@@ -47,12 +46,6 @@ class Wording:
             .with_columns(reason=pl.col("before") + about + pl.col("after").fill_null(""))
             .drop("spoken", "before", "after")
         )
-
-    def general(self, popular_days: int) -> list[str]:
-        """Every sentence, of all languages, that says nothing about the person."""
-        kinds = (Reason.POPULAR, Reason.POPULAR_DAY, Reason.RANGE)
-        said = {of_kind[kind] for of_kind in self.sentences.values() for kind in kinds}
-        return sorted(sentence.replace("{days}", str(popular_days)) for sentence in said)
 
     def _spoken(self, language: str) -> str:
         tag = language.strip().replace("_", "-").lower()
