@@ -60,14 +60,14 @@ def test_an_order_after_the_nights_end_was_not_seen(toy_night: Built) -> None:
 
 def test_products_are_judged_and_handed_on(toy_night: Built) -> None:
     assert pl.read_parquet(toy_night.night.features / "products.parquet").rows() == [
-        ("black", "Black", True, True),
-        ("drill", "Drill", True, False),
-        ("green", "Green", True, True),
-        ("hammer", "Hammer", True, False),
-        ("mint", "Mint", True, True),
-        ("oolong", "Oolong", False, True),
-        ("saw", "Saw", True, False),
-        ("test", "Test", False, False),
+        ("black", "Black", True, True, False),
+        ("drill", "Drill", True, False, False),
+        ("green", "Green", True, True, False),
+        ("hammer", "Hammer", True, False, False),
+        ("mint", "Mint", True, True, False),
+        ("oolong", "Oolong", False, True, False),
+        ("saw", "Saw", True, False, False),
+        ("test", "Test", False, False, True),
     ]
     query = "SELECT product_id, ineligible_reason FROM core.dim_products WHERE NOT is_eligible ORDER BY product_id"
     assert table(toy_night, query) == [("oolong", "not_in_stock"), ("test", "sensitive")]
