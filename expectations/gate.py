@@ -28,6 +28,7 @@ from expectations import (
     shape,
     subscription,
     unheard,
+    variety,
     volume,
 )
 from expectations import evidence as evidence_of
@@ -102,6 +103,7 @@ def recounted(evidence: Evidence, known: Facts, permissions: Permissions) -> lis
     checks = guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
     checks += guarded("recount/lists", "choices_ran", partial(preferences.lists, evidence, choices, permissions))
     checks += guarded("recount/needs", "ran", partial(needs.check, evidence, permissions))
+    checks += guarded("recount/variety", "ran", partial(variety.check, evidence, permissions))
     checks += guarded("recount/reasons", "ran", partial(contributions.check, evidence, permissions))
     checks += guarded("recount/learnt", "ran", partial(learnt.check, night, known, permissions))
     for channel in night.shop.channels:

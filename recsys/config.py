@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from recsys.contracts import CONTRACTS
 from recsys.errors import ConfigError
-from recsys.list_settings import Reasons
+from recsys.list_settings import Reasons, Variety
 from recsys.settings import Settings
 from recsys.vocabulary import ContactChannel
 
@@ -313,6 +313,7 @@ class Shop(Settings):
     preferences: Preferences = Preferences()
     recommend: Recommend = Recommend()
     needs: Needs = Needs()
+    variety: Variety = Variety()
     reasons: Reasons = Reasons()
     channels: list[Channel] = Field(min_length=1)
     check_in: CheckIn = CheckIn()

@@ -70,6 +70,23 @@ TEMPLATES: Mapping[str, Mapping[Reason, str]] = {
 """The sentences that come with the product, by language and kind."""
 
 
+class Variety(Settings):
+    """How much of one kind a list may hold, and for how long it may repeat a product; null is no limit.
+
+    Categories and brands are unlimited unless the shop file says so: in a shop of one department any limit would make
+    every list short. Fourteen nights are two of each weekday: whoever has not wanted a product by then gets another.
+    """
+
+    max_per_category: int | None = Field(None, ge=1, le=100, description="Products of one top category in a list")
+    max_per_brand: int | None = Field(None, ge=1, le=100, description="Products of one brand in a list")
+    max_nights_in_a_row: int | None = Field(
+        14,
+        ge=1,
+        le=30,
+        description="A product that was in somebody's file on so many nights in a row rests for one, unless it is due",
+    )
+
+
 class Reasons(Settings):
     """Why a product is recommended: how much of a score one product must explain, and how it is said in files."""
 

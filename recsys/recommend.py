@@ -12,13 +12,16 @@ from recsys.errors import StageInputMissing
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList
 from recsys.night import Night
-from recsys.ranking import eligible, not_again, ranked, short_of
+from recsys.ranking import Limits, eligible, not_again, ranked, short_of
 from recsys.tables import write_parquet
 from recsys.topic_rules import TopicRules
+from recsys.variety import Variety
 from recsys.vocabulary import Reason, Source
 
 COLUMNS = ["run_date", "customer_id", "rank", "product_id", "source", "score", "model_version", "because", "topic"]
 
+REACH = 8
+"""Shortlists are so many times as long as lists where categories or brands are limited, so that lists still fill."""
 REASONS = 3
 """So many of the products that a score comes from are kept."""
 
@@ -48,11 +51,14 @@ def run(night: Night) -> dict[str, int | str]:
     model = AlsModel.fit(learnt, settings)
     model.save(night.model)
 
-    candidates, excluded = eligible(products), not_again(interactions, products)
-    individual = rules.weigh(rules.shortlist(model, personal, candidates, excluded, settings.k))
-    short = short_of(individual, customers, rules, settings.k)
-    popular = rules.weigh(rules.shortlist(popularity, short, candidates, excluded, settings.k))
-    lists = ranked(individual, popular, rules, settings.k)
+    candidates, rested = eligible(products), _feature(night, "rested_products")
+    excluded = pl.concat([not_again(interactions, products), rested]).unique(maintain_order=True)
+    limits = Limits(rules, Variety.of(products, night.shop.variety))
+    reach = settings.k * REACH if limits.variety.most else settings.k
+    individual = rules.weigh(rules.shortlist(model, personal, candidates, excluded, reach))
+    short = short_of(individual, customers, limits, settings.k)
+    popular = rules.weigh(rules.shortlist(popularity, short, candidates, excluded, reach))
+    lists = ranked(individual, popular, limits, settings.k)
     write_parquet(
         lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(model.version)).select(COLUMNS),
         night.recommendations,
@@ -71,6 +77,7 @@ def run(night: Night) -> dict[str, int | str]:
         "popular_rows": lists.filter(pl.col("source") == Source.POPULAR.value).height,
         "individual_rows_with_reason": reasons.filter(pl.col("place") == 1).height,
         "topic_rules": rules.rules.height,
+        "rested_products": rested.height,
         "rows_moved_up": lists.get_column("because").count(),
         "eligible_products": len(candidates),
         "interactions": interactions.height,

@@ -12,6 +12,7 @@ from toy import ROWS, RUN_DATE, write_shop
 
 from recsys import recommend
 from recsys.errors import ModelError, StageInputMissing
+from recsys.list_settings import Variety as Settings
 from recsys.night import Night
 from recsys.tables import write_parquet
 from recsys.topic_rules import NOTHING_DUE
@@ -45,8 +46,11 @@ PRODUCTS = pl.DataFrame(
         "is_eligible": [row["product_id"] not in INELIGIBLE for row in ROWS["products"]],
         "replenishable": [row["replenishable"] for row in ROWS["products"]],
         "sensitive": [row["sensitive"] for row in ROWS["products"]],
+        "top_category": [str(row["category"]).split(" > ")[0] for row in ROWS["products"]],
+        "brand": None,
     }
 ).sort("product_id")
+NOBODY_RESTS = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
 CUSTOMERS = pl.DataFrame({"customer_id": ["ann", "ben", "cat", "dan", "eve", "fay"], "may_personalise": True})
 POPULARITY = pl.DataFrame(
     {"product_id": ["green", "black", "hammer", "mint", "saw", "drill"], "rank": [1, 2, 3, 4, 5, 6]}
@@ -124,6 +128,7 @@ def write_features(night: Night, **changes: pl.DataFrame) -> None:
         "topic_rules": rules(),
         "product_topics": PRODUCT_TOPICS,
         "due_products": NOTHING_DUE,
+        "rested_products": NOBODY_RESTS,
     }
     for name, table in (tables | changes).items():
         write_parquet(table, night.features / f"{name}.parquet")
@@ -269,6 +274,31 @@ def test_topic_rules_hold_for_every_source(night):
     assert counts["rows_moved_up"] == lists["because"].count() == 2
 
 
+def test_a_product_that_rests_is_left_out_for_that_customer_alone(night, lists):
+    first = _products(lists, "fay")[0]
+    write_features(night, rested_products=pl.DataFrame({"customer_id": ["fay"], "product_id": [first]}))
+    counts = recommend.run(night)
+    after = pl.read_parquet(night.recommendations)
+    assert first not in _products(after, "fay")
+    assert _of(after, "ann").equals(_of(lists, "ann"))
+    assert counts["rested_products"] == 1
+
+
+def test_no_more_of_a_category_than_the_shop_file_allows_and_lists_still_fill(night):
+    """Three teas and three tools: two of each are a whole list, and everybody who can get four gets four."""
+    write_features(night)
+    shop = night.shop.model_copy(update={"variety": Settings(max_per_category=2)})
+    recommend.run(Night(shop, RUN_DATE))
+    lists = pl.read_parquet(night.recommendations)
+    kinds = lists.join(PRODUCTS, on="product_id").group_by("customer_id", "top_category").len()
+    assert kinds["len"].max() == 2
+    assert dict(lists.group_by("customer_id").len().rows()) == {
+        **dict.fromkeys(("ann", "ben", "cat", "fay"), 4),
+        **dict.fromkeys(("dan",), 3),
+        "eve": 4,
+    }
+
+
 def test_counts_add_up(night, lists):
     counts = recommend.run(night)
     assert counts["customers"] == 6
@@ -375,7 +405,17 @@ def test_lists_longer_than_the_catalogue_stay_short(night):
 
 
 @pytest.mark.parametrize(
-    "missing", ["interactions", "products", "customers", "popularity", "topic_rules", "product_topics", "due_products"]
+    "missing",
+    [
+        "interactions",
+        "products",
+        "customers",
+        "popularity",
+        "topic_rules",
+        "product_topics",
+        "due_products",
+        "rested_products",
+    ],
 )
 def test_a_missing_input_names_the_file_and_the_stage_to_run(night, missing):
     write_features(night)
@@ -423,6 +463,8 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
                 "is_eligible": [thing in eligible for thing in things],
                 "replenishable": [thing in replenishable for thing in things],
                 "sensitive": [thing == "p6" for thing in things],
+                "top_category": ["even" if place % 2 else "odd" for place in range(len(things))],
+                "brand": ["first" if place < 3 else None for place in range(len(things))],
             }
         ),
         customers=pl.DataFrame({"customer_id": [f"c{i}" for i in range(5)], "may_personalise": True}),

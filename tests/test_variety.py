@@ -1,0 +1,69 @@
+"""Limits on categories and brands: what a list may hold, whatever the order in which limits bind."""
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from recsys.list_settings import Variety as Settings
+from recsys.variety import NO_LIMITS, Variety
+
+PRODUCTS = pl.DataFrame(
+    [
+        ("sencha", "tea", "leaf"),
+        ("assam", "tea", "leaf"),
+        ("mint", "tea", "herbs"),
+        ("cup", "ware", "leaf"),
+        ("pot", "ware", None),
+        ("saw", None, None),
+    ],
+    schema=["product_id", "top_category", "brand"],
+    orient="row",
+)
+
+
+def kept(names: str, **settings: int) -> str:
+    rows = pl.DataFrame({"customer_id": "ann", "product_id": names.split()})
+    return " ".join(Variety.of(PRODUCTS, Settings(**settings)).within(rows)["product_id"])
+
+
+def test_the_best_of_each_stay():
+    assert kept("sencha assam mint cup pot saw", max_per_category=1) == "sencha cup saw"
+    assert kept("pot mint cup saw sencha", max_per_brand=1) == "pot mint cup saw"
+    assert kept("sencha assam mint cup pot saw") == "sencha assam mint cup pot saw"
+
+
+def test_what_one_limit_leaves_out_still_counts_for_the_other():
+    """Assam is one tea too many, and still the second of its brand, so that the cup is the third."""
+    assert kept("sencha assam cup", max_per_category=1, max_per_brand=2) == "sencha"
+
+
+def test_without_category_or_brand_nothing_is_limited():
+    assert kept("saw pot", max_per_category=1, max_per_brand=1) == "saw pot"
+
+
+def test_no_limits_change_nothing():
+    rows = pl.DataFrame({"customer_id": ["ann"], "product_id": ["unheard-of"]})
+    assert_frame_equal(NO_LIMITS.within(rows), rows)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from(PRODUCTS["product_id"].to_list())), unique=True, max_size=12
+    ),
+    category=st.none() | st.integers(1, 3),
+    brand=st.none() | st.integers(1, 3),
+)
+def test_laws_of_variety(rows, category, brand):
+    frame = pl.DataFrame(rows, schema={"customer_id": pl.String, "product_id": pl.String}, orient="row")
+    variety = Variety.of(PRODUCTS, Settings(max_per_category=category, max_per_brand=brand))
+    found = variety.within(frame)
+    known = found.join(PRODUCTS, on="product_id")
+    for column, most in (("top_category", category), ("brand", brand)):
+        counts = known.drop_nulls(column).group_by("customer_id", column).len()["len"]
+        assert most is None or all(count <= most for count in counts)
+    assert_frame_equal(found, frame.join(found, on=found.columns, how="semi", maintain_order="left"))
+    for customer in "ab":  # nobody's list depends on anybody else's
+        alone = variety.within(frame.filter(customer_id=customer))
+        assert_frame_equal(found.filter(customer_id=customer), alone)
+    assert_frame_equal(variety.within(found), found)
