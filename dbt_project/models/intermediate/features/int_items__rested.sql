@@ -20,7 +20,7 @@ repeated as (
     -- one bit per night: distinct counts of many million rows take too much memory
     having
         bit_count(bit_or(cast(1 as bigint) << (settings.run_date - past_items.run_date)))
-        = any_value(settings.max_nights_in_a_row)
+        = max(settings.max_nights_in_a_row)
 
 ),
 
