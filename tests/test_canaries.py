@@ -262,6 +262,7 @@ def test_files_are_0600_and_folders_0700(green: Shop) -> None:
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("stage", "spoil", "kind"), BREAKS, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_a_night_that_goes_wrong_tells_nobodys_data(
     night: Night, stage: str, spoil: Callable[[Night], None], kind: str

@@ -74,6 +74,7 @@ def test_the_reference_lists_fields_and_contracts() -> None:
     assert "order_lines: one line of an order, required" in done.stdout
 
 
+@pytest.mark.thorough
 def test_a_night_without_airflow_ends_in_files(folder: Path) -> None:
     done = recsys("night", folder / "shop.yaml", toy.RUN_DATE)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -208,6 +208,7 @@ def test_a_red_gate_holds_everything_back_and_says_why(first: Run) -> None:
         assert check["check"] in page
 
 
+@pytest.mark.thorough
 def test_the_next_night_goes_on_after_a_red_one(first: Run) -> None:
     """Cat consents again and Fay mends her address on the next day; its files are for them too."""
     folder = first.shop.folder / "inbox" / first.night(1).run_date.isoformat()
@@ -227,6 +228,7 @@ def test_the_next_night_goes_on_after_a_red_one(first: Run) -> None:
     assert [(str(day), rows) for day, rows in nights] == [("2026-03-31", 12), ("2026-04-01", 12)]
 
 
+@pytest.mark.thorough
 def test_a_damaged_delivery_stops_the_night_before_anything_else(first: Run) -> None:
     folder = first.shop.folder / "inbox" / first.night(2).run_date.isoformat()
     folder.mkdir()

@@ -218,6 +218,7 @@ def test_the_stage_counts_every_status_of_every_channel(toy_night: Built) -> Non
     assert toy_night.decide == expected | {"recommendations": 11, "decisions": 12}
 
 
+@pytest.mark.thorough
 def test_a_night_that_failed_is_decided_again_with_the_same_bytes(toy_night: Built) -> None:
     night = toy_night.night
     before = {path: sha256_of(path) for path in night.decisions.iterdir()}

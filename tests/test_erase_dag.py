@@ -41,6 +41,7 @@ def triggered(home: Path, shop: Shop, **conf: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "conf",
     [
@@ -57,6 +58,7 @@ def test_a_request_that_is_not_allowed_fails_before_anything_is_touched(
     assert not (shop.root / "published").exists()
 
 
+@pytest.mark.thorough
 def test_the_file_of_requests_is_followed_and_nobody_is_named(home: Path, shop: Shop) -> None:
     code, printed = triggered(home, shop, requests="inbox/requests.txt", date="2026-04-01")
     assert code == 0, printed[-4000:]

@@ -158,6 +158,7 @@ def test_the_history_lost_her_rows_and_no_others(story: Story) -> None:
     assert {row[0] for row in hashes} == {path.name for path in (story.shop.root / "landing").iterdir()}
 
 
+@pytest.mark.thorough
 def test_her_night_is_made_again_without_her_and_publishes_nothing(story: Story) -> None:
     published = tree(story.night.published / "audiences") | tree(story.night.ledger)
     run(story.night)
@@ -169,6 +170,7 @@ def test_her_night_is_made_again_without_her_and_publishes_nothing(story: Story)
     assert left(story.shop.root, *CANARIES) == {}
 
 
+@pytest.mark.thorough
 def test_the_next_night_keeps_her_out_and_whoever_has_her_address_is_not_contacted(story: Story) -> None:
     """Her rows are delivered again; a newcomer registers with her address, and Max still has the one they shared."""
     deliver_next_day(story.shop.folder)
@@ -211,6 +213,7 @@ def made(shop: Shop) -> dict[str, str]:
     return {name: digest for name, digest in tree(shop.root).items() if not name.startswith(volatile)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.97])
 def test_killed_anywhere_it_is_finished_by_the_next_one(
     story: Story, steps: tuple[int, dict[str, str]], share: float, tmp_path: Path
@@ -231,6 +234,7 @@ def test_killed_anywhere_it_is_finished_by_the_next_one(
     assert len(read_json(path)["persons"][0]["received"]) == 2
 
 
+@pytest.mark.thorough
 def test_an_erasure_that_was_interrupted_is_finished_by_one_of_somebody_else(story: Story, tmp_path: Path) -> None:
     shop = story.copy(tmp_path / "shop")
     subprocess.run([*COMMAND, shop.path, "2026-04-01", "40", KIM], capture_output=True, check=False)
@@ -254,6 +258,7 @@ def test_an_id_that_is_not_known_is_remembered_all_the_same(tmp_path: Path) -> N
     assert erase(shop, ["ann", "nobody"], date(2026, 4, 2)).unknown == ()
 
 
+@pytest.mark.thorough
 def test_every_format_of_the_demo_shop_is_cleaned(tmp_path: Path) -> None:
     write_demo(
         tmp_path / "data" / "demo",

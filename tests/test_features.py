@@ -155,6 +155,7 @@ def test_the_stage_counts_for_people(toy_night: Built) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_a_night_that_failed_runs_again_to_the_same_bytes(hard_night: Built) -> None:
     night = hard_night.night
     before = {path: sha256_of(path) for path in night.features.iterdir()}

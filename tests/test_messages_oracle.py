@@ -321,6 +321,7 @@ def held_back(one: Decided, status: str) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("status", "check"), [("no_send_window", "inside_send_window"), ("control", "no_control")])
 def test_the_recount_finds_each_whom_the_oracle_holds_back(nights: list[Decided], status: str, check: str) -> None:
     for one in nights:
@@ -331,6 +332,7 @@ def test_the_recount_finds_each_whom_the_oracle_holds_back(nights: list[Decided]
         }
 
 
+@pytest.mark.thorough
 def test_the_recount_finds_each_who_would_be_over_a_cap(nights: list[Decided]) -> None:
     """All who are capped for a file, put into it. A few are so only because of a message that was held back too."""
     seen, spared = 0, 0

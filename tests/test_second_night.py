@@ -92,8 +92,9 @@ def test_whoever_may_be_written_to_and_was_not_asked_lately_is_asked_once(second
     asked = cells(second, "check_in_email_file", "check_in_email_file")
     question = "You told us in October 2025 that you are interested in tea. Is that still so?"
     nothing = ("",) * 6
+    hours = ("2026-04-02T00:00:00Z", "2026-04-02T22:00:00Z")
     assert asked == [
-        ("ann", "ann@new.example", "Ann", "en", "DE", "2026-04-01", "tea", "aged", question, *nothing),
+        ("ann", "ann@new.example", "Ann", "en", "DE", *hours, "2026-04-01", "tea", "aged", question, *nothing),
     ]
     assert cells(second, "check_in_crm_file", "check_in_crm_file") == []
 
