@@ -15,6 +15,7 @@ from pathlib import Path
 from expectations import (
     check_in,
     companions,
+    contributions,
     facts,
     learnt,
     messages,
@@ -27,6 +28,7 @@ from expectations import (
     shape,
     subscription,
     unheard,
+    variety,
     volume,
 )
 from expectations import evidence as evidence_of
@@ -101,12 +103,15 @@ def recounted(evidence: Evidence, known: Facts, permissions: Permissions) -> lis
     checks = guarded("recount/lists", "ran", partial(recount.lists, evidence, permissions))
     checks += guarded("recount/lists", "choices_ran", partial(preferences.lists, evidence, choices, permissions))
     checks += guarded("recount/needs", "ran", partial(needs.check, evidence, permissions))
+    checks += guarded("recount/variety", "ran", partial(variety.check, evidence, permissions))
+    checks += guarded("recount/reasons", "ran", partial(contributions.check, evidence, permissions))
     checks += guarded("recount/learnt", "ran", partial(learnt.check, night, known, permissions))
     for channel in night.shop.channels:
         for name, check in (
             ("ran", partial(recount.check, evidence, permissions, channel)),
             ("reasons_ran", partial(reasons.check, evidence, permissions, channel)),
             ("choices_ran", partial(preferences.file, evidence, choices, channel)),
+            ("sentences_ran", partial(contributions.file, evidence, permissions, channel)),
             ("removals_ran", partial(removals.check, evidence, channel)),
         ):
             checks += guarded(f"recount/{channel.name}", name, check)

@@ -11,22 +11,18 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from recsys.contracts import CONTRACTS
 from recsys.errors import ConfigError
+from recsys.list_settings import Reasons, Variety
+from recsys.settings import Settings
 from recsys.vocabulary import ContactChannel
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 CampaignName = Annotated[str, Field(pattern=r"^[^*]{0,200}\*?$", min_length=1)]
 SqlExpression = Annotated[str, Field(min_length=1, max_length=4000)]
 MAX_FILE_BYTES = 1_000_000
-
-
-class Settings(BaseModel):
-    """Base of every section: unknown fields are errors, values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CsvDialect(Settings):
@@ -330,15 +326,17 @@ class Shop(Settings):
     recommend: Recommend = Recommend()
     needs: Needs = Needs()
     evaluate: Evaluate = Evaluate()
+    variety: Variety = Variety()
+    reasons: Reasons = Reasons()
     channels: list[Channel] = Field(min_length=1)
     check_in: CheckIn = CheckIn()
-    caps: list[Cap] = list(ONE_A_DAY)
+    caps: list[Cap] = list(ONE_A_DAY)  # noqa: RUF012
     caps_own_campaigns: list[CampaignName] = Field(
         default_factory=list,
         description="Campaigns in contacts that are our own messages, reported back by the tool: the ledger counts "
         "them already. A final * stands for anything",
     )
-    quiet_hours: list[QuietHours] = []
+    quiet_hours: list[QuietHours] = []  # noqa: RUF012
     control_share: float = Field(
         0.0, ge=0, lt=1, description="Share of customers who are never contacted, always the same, to compare with"
     )

@@ -141,8 +141,9 @@ def run(night: Night) -> dict[str, int | str]:
     for path in (night.warehouse, *finished):
         if not path.is_file():
             raise StageInputMissing(f"{path} not found. Run the features stage first.")
-    if not night.recommendations.is_file():
-        raise StageInputMissing(f"{night.recommendations} not found. Run the recommend stage first.")
+    for path in (night.recommendations, night.reasons):
+        if not path.is_file():
+            raise StageInputMissing(f"{path} not found. Run the recommend stage first.")
     shutil.rmtree(night.decisions, ignore_errors=True)
     dbt.build(night, "decide")
     with connect(night.warehouse, read_only=True) as con:

@@ -26,7 +26,9 @@ HANDED_ON: dict[str, str] = {
         ORDER BY customer_id, product_id, occurred_at, kind, order_id, quantity
     """,
     "products": """
-        SELECT product_id, name, category, brand, is_eligible, replenishable
+        SELECT
+            product_id, name, category, is_eligible, replenishable, sensitive,
+            lower(top_category) AS top_category, nullif(lower(trim(brand)), '') AS brand
         FROM core.dim_products ORDER BY product_id
     """,
     "customers": "SELECT customer_id, may_personalise FROM core.dim_customers WHERE NOT is_minor ORDER BY customer_id",
@@ -37,6 +39,9 @@ HANDED_ON: dict[str, str] = {
         SELECT customer_id, product_id, category AS topic, needs.due_lift AS factor, 'due' AS because
         FROM intermediate.int_replenishments__timed, staging.stg_night__needs AS needs
         WHERE is_due AND NOT is_lapsed ORDER BY customer_id, product_id
+    """,
+    "rested_products": """
+        SELECT customer_id, product_id FROM intermediate.int_items__rested ORDER BY customer_id, product_id
     """,
     "topic_rules": """
         SELECT customer_id, topic, effect, factor, at_most, because

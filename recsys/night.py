@@ -16,6 +16,7 @@
     model/                         factors and card
     recommendations.parquet
     evaluation/                    what lists made the same way were worth on the last closed window
+    reasons.parquet                what the individual scores come from
     decisions/*.parquet            what dbt decided: decisions and the export tables
     files/<channel>/               finished files, not yet under a final name
     gate/verdict.json              what was checked, bound to the hashes of the files
@@ -94,6 +95,10 @@ class Night:
     @property
     def evaluation(self) -> Path:
         return self.folder / "evaluation"
+
+    @property
+    def reasons(self) -> Path:
+        return self.folder / "reasons.parquet"
 
     @property
     def decisions(self) -> Path:

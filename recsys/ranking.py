@@ -1,8 +1,11 @@
 """From scores to lists: who may get which product, and in which order."""
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from recsys.topic_rules import PAIR, TopicRules
+from recsys.variety import NO_LIMITS, Variety
 from recsys.vocabulary import Source
 
 RANKED_SCHEMA = pl.Schema(
@@ -39,10 +42,23 @@ def not_again(interactions: pl.DataFrame, products: pl.DataFrame) -> pl.DataFram
     )
 
 
-def short_of(individual: pl.DataFrame, customers: pl.Series, rules: TopicRules, k: int) -> pl.Series:
+@dataclass(frozen=True)
+class Limits:
+    """How many of what a list may hold: by the customer's own topic rules, and for everybody alike."""
+
+    rules: TopicRules
+    variety: Variety = NO_LIMITS
+
+    def within(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows (WEIGHED_SCHEMA), best first per customer, that no limit leaves out."""
+        return self.variety.within(self.rules.within_limits(rows))
+
+
+def short_of(individual: pl.DataFrame, customers: pl.Series, limits: Limits, k: int) -> pl.Series:
     """Those of the customers with fewer than k individual rows (WEIGHED_SCHEMA) within the limits, down to none."""
-    limited = individual.filter("limited").sort("customer_id", "score", "product_id", descending=[False, True, False])
-    kept = pl.concat([individual.filter(~pl.col("limited")), rules.within_limits(limited)])
+    is_limited = pl.lit(value=True) if limits.variety.most else pl.col("limited")
+    limited = individual.filter(is_limited).sort("customer_id", "score", "product_id", descending=[False, True, False])
+    kept = pl.concat([individual.filter(~is_limited), limits.within(limited)])
     full = kept.group_by("customer_id").len().filter(pl.col("len") >= k)
     return customers.to_frame("customer_id").join(full, on="customer_id", how="anti").get_column("customer_id")
 
@@ -57,7 +73,7 @@ def numbered(lists: pl.DataFrame, k: int) -> pl.DataFrame:
     )
 
 
-def ranked(individual: pl.DataFrame, popular: pl.DataFrame, rules: TopicRules, k: int) -> pl.DataFrame:
+def ranked(individual: pl.DataFrame, popular: pl.DataFrame, limits: Limits, k: int) -> pl.DataFrame:
     """At most k products per customer, as RANKED_SCHEMA: individual ones first, then popular ones not yet named.
 
     Both come as WEIGHED_SCHEMA; within a source higher scores go first, then the smaller product_id. Scores of the two
@@ -70,10 +86,10 @@ def ranked(individual: pl.DataFrame, popular: pl.DataFrame, rules: TopicRules, k
         for turn, (source, frame) in enumerate(sources)
     )
     lifted = rows.filter(pl.col("because").is_not_null()).select("customer_id").unique()
-    unlifted = _ranks(rows.join(lifted, on="customer_id", how="semi"), "unlifted", rules, k)
+    unlifted = _ranks(rows.join(lifted, on="customer_id", how="semi"), "unlifted", limits, k)
     is_moved = (pl.col("rank") < pl.col("rank_unlifted")).fill_null(value=True)
     return (
-        _ranks(rows, "score", rules, k)
+        _ranks(rows, "score", limits, k)
         .join(unlifted.select(*PAIR, rank_unlifted="rank"), on=PAIR, how="left", maintain_order="left")
         .with_columns(pl.when(is_moved).then(pl.col("because", "topic")))
         .select(RANKED_SCHEMA.names())
@@ -81,12 +97,12 @@ def ranked(individual: pl.DataFrame, popular: pl.DataFrame, rules: TopicRules, k
     )
 
 
-def _ranks(rows: pl.DataFrame, score: str, rules: TopicRules, k: int) -> pl.DataFrame:
+def _ranks(rows: pl.DataFrame, score: str, limits: Limits, k: int) -> pl.DataFrame:
     """The first k of each customer's rows within the limits, each product once, with rank."""
     return (
         rows.sort("customer_id", "turn", score, "product_id", descending=[False, False, True, False])
         .unique(PAIR, keep="first", maintain_order=True)
-        .pipe(rules.within_limits)
+        .pipe(limits.within)
         .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("customer_id"))
         .filter(pl.col("rank") <= k)
     )

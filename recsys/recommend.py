@@ -1,36 +1,25 @@
 """Stage `recommend`: learn tastes from all interactions, then make up to k recommendations for every customer.
 
 Products that may not be recommended take part in the learning, since they tell about taste. Reads `features/`, writes
-`model/` and `recommendations.parquet`.
+`model/`, `recommendations.parquet` and `reasons.parquet`.
 """
 
 import logging
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 
 import polars as pl
 
 from recsys.champion import RANKER
-from recsys.config import Recommend
-from recsys.errors import StageInputMissing
+from recsys.lists import Features, Learnt
 from recsys.models.als import AlsModel
-from recsys.models.popular import PopularList
-from recsys.models.recommender import Recommender
 from recsys.night import Night
-from recsys.ranking import eligible, not_again, ranked, short_of
+from recsys.ranking import eligible
 from recsys.tables import write_parquet
-from recsys.topic_rules import TopicRules
-from recsys.twostage.history import History
-from recsys.twostage.lists import rank
-from recsys.twostage.ranked import Ranked
-from recsys.twostage.ranker import Ranker
-from recsys.vocabulary import Source
-
-DEPTH = 30
-"""How many products a ranker names per customer, so that topic rules have something to choose from."""
+from recsys.vocabulary import Reason, Source
 
 COLUMNS = ["run_date", "customer_id", "rank", "product_id", "source", "score", "model_version", "because", "topic"]
+
+REASONS = 3
+"""So many of the products that a score comes from are kept."""
 
 log = logging.getLogger("recsys")
 
@@ -44,16 +33,17 @@ def run(night: Night) -> dict[str, int | str]:
     ModelError when the interactions cannot be learnt from.
     """
     features = Features.of(night)
-    customers = features.customers.get_column("customer_id")
+    settings, customers = features.settings, features.customers.get_column("customer_id")
     learnt = Learnt.of(features, night.raw / "champion" / RANKER if night.recipe.kind == "two_stage" else None)
     learnt.model.save(night.model)
-    lists = lists_of(features, learnt, customers, not_again(features.interactions, features.products))
+    lists = learnt.lists(customers, features.excluded)
     write_parquet(
         lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(learnt.version)).select(COLUMNS),
         night.recommendations,
     )
+    reasons = _reasons(learnt.model, lists, features.weighted, features.products)
+    write_parquet(reasons.select(pl.lit(night.run_date).alias("run_date"), pl.all()), night.reasons)
 
-    settings = features.settings
     individual = lists.filter(pl.col("source") == Source.INDIVIDUAL.value)
     lengths = lists.group_by("customer_id").len().get_column("len")
     counts: dict[str, int | str] = {
@@ -64,7 +54,9 @@ def run(night: Night) -> dict[str, int | str]:
         "short_lists": len(customers) - int((lengths >= settings.k).sum()),
         "individual_rows": individual.height,
         "popular_rows": lists.filter(pl.col("source") == Source.POPULAR.value).height,
-        "topic_rules": features.rules.rules.height,
+        "individual_rows_with_reason": reasons.filter(pl.col("place") == 1).height,
+        "topic_rules": features.limits.rules.rules.height,
+        "rested_products": features.rested_products.height,
         "rows_moved_up": lists.get_column("because").count(),
         "eligible_products": len(eligible(features.products)),
         "interactions": features.interactions.height,
@@ -75,84 +67,24 @@ def run(night: Night) -> dict[str, int | str]:
     return counts
 
 
-@dataclass(frozen=True)
-class Features:
-    """What the features stage handed on, as the files below `features/` have it, and the settings of the lists."""
+def _reasons(model: AlsModel, lists: pl.DataFrame, learnt: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
+    """customer_id, rank, place, product_id, because_product_id, kind, share: what the individual rows come from.
 
-    settings: Recommend
-    end: datetime
-    events: pl.DataFrame
-    interactions: pl.DataFrame
-    products: pl.DataFrame
-    customers: pl.DataFrame
-    customer_features: pl.DataFrame
-    popularity: pl.DataFrame
-    product_topics: pl.DataFrame
-    rules: TopicRules
-
-    @classmethod
-    def of(cls, night: Night) -> "Features":
-        """Those of a night. Raises StageInputMissing when the features stage has not run."""
-        names = ("events", "interactions", "products", "customers", "customer_features", "popularity", "product_topics")
-        frames = {name: _feature(night, name) for name in names}
-        rules = TopicRules(_feature(night, "topic_rules"), frames["product_topics"], _feature(night, "due_products"))
-        return cls(settings=night.recommend, end=night.end, rules=rules, **frames)
-
-    @property
-    def history(self) -> History:
-        """The same as a ranker is to have it."""
-        return History(self.end, self.events, self.products, self.product_topics, self.customer_features)
-
-    @property
-    def personal(self) -> pl.Series:
-        """customer_ids of those who allow personalisation. Unknown counts as no."""
-        return self.customers.filter(pl.col("may_personalise").fill_null(False)).get_column("customer_id")
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """What was learnt from features: the model and, if there is one, the ranker that orders candidates."""
-
-    features: Features
-    model: AlsModel
-    ranker: Ranker | None = None
-
-    @classmethod
-    def of(cls, features: Features, ranker: Path | None = None) -> "Learnt":
-        """Train the model; take the ranker from a folder. Raises ModelError when either cannot be had."""
-        model = AlsModel.fit(features.interactions.filter(pl.col("weight") > 0), features.settings)
-        threads = features.settings.threads
-        return cls(features, model, Ranker.load(ranker, threads) if ranker else None)
-
-    @property
-    def version(self) -> str:
-        """Equal versions give equal lists from equal features."""
-        return self.model.version if self.ranker is None else f"{self.ranker.version}+{self.model.version}"
-
-    def recommender(self, customers: pl.Series, excluded: pl.DataFrame) -> Recommender:
-        """Whom to ask for individual products of these customers, of whom `excluded` (customer_id, product_id) may not
-        be named."""
-        if self.ranker is None:
-            return self.model
-        lists = rank(self.features.history, self.ranker, customers, excluded, max(DEPTH, self.features.settings.k))
-        return Ranked(lists, self.model)
-
-
-def lists_of(features: Features, learnt: Learnt, customers: pl.Series, excluded: pl.DataFrame) -> pl.DataFrame:
-    """The lists of these customers as RANKED_SCHEMA; `excluded` (customer_id, product_id) is named to nobody."""
-    k, rules = features.settings.k, features.rules
-    candidates = eligible(features.products)
-    personal = features.personal
-    asked = personal.filter(personal.is_in(customers.implode()))
-    recommender = learnt.recommender(asked, excluded)
-    individual = rules.weigh(rules.shortlist(recommender, asked, candidates, excluded, k))
-    short = short_of(individual, customers, rules, k)
-    popular = rules.weigh(rules.shortlist(PopularList(features.popularity), short, candidates, excluded, k))
-    return ranked(individual, popular, rules, k)
-
-
-def _feature(night: Night, name: str) -> pl.DataFrame:
-    path = night.features / f"{name}.parquet"
-    if not path.is_file():
-        raise StageInputMissing(f"{path}: missing. Run the features stage of {night.run_date} first.")
-    return pl.read_parquet(path)
+    Ordered by customer_id, rank and place (from 1, the strongest). `kind` says what the customer did with the product
+    that is the reason: bought, or looked_at for everything less. Sensitive products are never named.
+    """
+    individual = lists.filter(pl.col("source") == Source.INDIVIDUAL.value)
+    nameable = products.filter(~pl.col("sensitive").fill_null(value=True)).get_column("product_id")
+    kind = pl.when(pl.col("is_bought").fill_null(value=False))
+    own = learnt.select(
+        "customer_id",
+        because_product_id="product_id",
+        kind=kind.then(pl.lit(Reason.BOUGHT.value)).otherwise(pl.lit(Reason.LOOKED_AT.value)),
+    )
+    return (
+        model.explain(individual.select("customer_id", "product_id"), learnt, nameable, REASONS)
+        .join(individual.select("customer_id", "product_id", "rank"), on=["customer_id", "product_id"])
+        .join(own, on=["customer_id", "because_product_id"])
+        .select("customer_id", "rank", "place", "product_id", "because_product_id", "kind", "share")
+        .sort("customer_id", "rank", "place")
+    )

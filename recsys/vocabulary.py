@@ -20,6 +20,20 @@ class Source(StrEnum):
     POPULAR = "popular"
 
 
+class Reason(StrEnum):
+    """Why a product is recommended, the kind of sentence that says it; the first that holds counts."""
+
+    INTERESTED = "interested"
+    DUE = "due"
+    FOLLOWS = "follows"
+    BOUGHT = "bought"
+    LOOKED_AT = "looked_at"
+    INDIVIDUAL = "individual"
+    POPULAR = "popular"
+    POPULAR_DAY = "popular_day"
+    RANGE = "range"
+
+
 class Status(StrEnum):
     """What was decided for one customer, channel and night, in the order the reasons are tried."""
 

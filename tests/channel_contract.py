@@ -33,7 +33,9 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     | SEND_WINDOW,
     "sync_email_file__items": dict.fromkeys(("channel", "customer_id"), pl.String())
     | {"rank": pl.Int32()}
-    | dict.fromkeys(("product_id", "product_name", "reason", "url", "image_url"), pl.String())
+    | dict.fromkeys(
+        ("product_id", "product_name", "reason", "reason_kind", "reason_about", "url", "image_url"), pl.String()
+    )
     | {"price": pl.Decimal(18, 4), "currency": pl.String()},
     "sync_crm_file__recipients": dict.fromkeys(
         ("channel", "customer_id", "language", "country", "choices_applied"), pl.String()
@@ -41,7 +43,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     | SEND_WINDOW,
     "sync_crm_file__items": dict.fromkeys(("channel", "customer_id"), pl.String())
     | {"rank": pl.Int32()}
-    | dict.fromkeys(("product_id", "product_name", "reason"), pl.String()),
+    | dict.fromkeys(("product_id", "product_name", "reason", "reason_kind", "reason_about"), pl.String()),
     "sync_email_file__removals": dict.fromkeys(("channel", "customer_id", "email", "reason"), pl.String())
     | {"left_since": pl.Date()},
     "sync_crm_file__removals": dict.fromkeys(("channel", "customer_id", "reason"), pl.String())
@@ -285,7 +287,9 @@ def item(customer_id: str, rank: int, product_id: str, **fields: object) -> dict
         "rank": rank,
         "product_id": product_id,
         "product_name": product_id.title(),
-        "reason": "Many customers bought this lately.",
+        "reason": "Popular in the last 28 days",
+        "reason_kind": "popular",
+        "reason_about": "28",
         "url": f"https://shop.example/{product_id}",
         "price": Decimal("9.9"),
         "currency": "EUR",
@@ -324,18 +328,32 @@ def only(table: str, rows: Sequence[dict[str, object]], channel: str | None = No
 
 
 def toy_decisions(folder: Path) -> Path:
-    """Ann has no history, Ben's list is short, Cléo is a regular with a name and a product that need care."""
+    """Ann has no history, Ben's list is short, Cléo is a regular with a name and a product that need care.
+
+    They are written to in English, German and French.
+    """
     recipients = [
         recipient("ann"),
-        recipient("ben", first_name=None, country=None),
-        recipient("cleo", first_name='Cl"éo', choices_applied="not interested: garden > plants; interested: tea"),
+        recipient("ben", first_name=None, country=None, language="de-AT"),
+        recipient(
+            "cleo",
+            language="fr",
+            first_name='Cl"éo',
+            choices_applied="not interested: garden > plants; interested: tea",
+        ),
     ]
     items = [
         item("ann", 1, "green"),
         item("ann", 2, "mint", price=Decimal("1234.5")),
-        item("ben", 1, "green", reason="Because you bought Black."),
+        item("ben", 1, "green", reason_kind="bought", reason_about="Black"),
         item(
-            "cleo", 1, "kettle", product_name='=Kettle, 5"', price=Decimal("0.125"), reason="Because you bought\nGreen."
+            "cleo",
+            1,
+            "kettle",
+            product_name='=Kettle, 5"',
+            price=Decimal("0.125"),
+            reason_kind="bought",
+            reason_about="Green\ntea",
         ),
         item("cleo", 2, "mint", price=None, currency=None, url=None, image_url="https://shop.example/mint.jpg"),
     ]

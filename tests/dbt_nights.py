@@ -70,11 +70,32 @@ TOY_LISTS = {
 }
 
 
-def recommend(night: Night, lists: dict[str, list[str]]) -> None:
+REASONS = {
+    "run_date": pl.Date(),
+    "customer_id": pl.String(),
+    "rank": pl.Int32(),
+    "place": pl.Int32(),
+    "product_id": pl.String(),
+    "because_product_id": pl.String(),
+    "kind": pl.String(),
+    "share": pl.Float64(),
+}
+TOY_REASONS = [
+    ("ann", 1, 1, "mint", "green", "bought", 0.61),
+    ("ann", 1, 2, "mint", "black", "bought", 0.3),
+    ("ann", 2, 1, "green", "black", "looked_at", 0.4),
+    ("cat", 1, 1, "black", "green", "bought", 0.09),
+]
+
+
+def recommend(night: Night, lists: dict[str, list[str]], reasons: list[tuple[object, ...]] | None = None) -> None:
     """Write `recommendations.parquet` as the recommend stage would, from "source product" per customer and rank.
 
-    "source product topic" is a product that an interest in the topic put there.
+    "source product topic" is a product that an interest in the topic put there. `reasons`: the rows of
+    `reasons.parquet` behind their date; none unless given.
     """
+    why = [(night.run_date, *row) for row in reasons or []]
+    write_parquet(pl.DataFrame(why, schema=REASONS, orient="row"), night.reasons)
     rows = [
         (night.run_date, customer, rank, product, source, 1 / rank, "als-1", "interested" if topic else None, topic)
         for customer, entries in sorted(lists.items())
@@ -94,9 +115,9 @@ def recommend(night: Night, lists: dict[str, list[str]]) -> None:
     write_parquet(pl.DataFrame(rows, schema=schema, orient="row"), night.recommendations)
 
 
-def build(night: Night, lists: dict[str, list[str]]) -> Built:
+def build(night: Night, lists: dict[str, list[str]], reasons: list[tuple[object, ...]] | None = None) -> Built:
     counts = features.run(night)
-    recommend(night, lists)
+    recommend(night, lists, reasons)
     return Built(night, counts, decide.run(night))
 
 
@@ -104,7 +125,7 @@ def build(night: Night, lists: dict[str, list[str]]) -> Built:
 def toy_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
     night = Night(write_shop(tmp_path_factory.mktemp("toy")), RUN_DATE)
     write_raw(night)
-    return build(night, TOY_LISTS)
+    return build(night, TOY_LISTS, TOY_REASONS)
 
 
 def _at(text: str) -> datetime:

@@ -27,6 +27,9 @@ LISTS = {
     "eve": ("individual saw", "individual drill", "popular green", "popular black"),
     "fay": ("popular hammer", "popular green", "popular black", "popular mint"),
 }
+HISTORY = {"ann": "green black", "ben": "green black mint", "cat": "green", "dan": "hammer saw", "eve": "hammer"}
+"""What they bought, and what their individual rows come from: the first of these that is another product."""
+SHARE = 0.6
 STATUS = {
     "ann": "exported",
     "ben": "exported",
@@ -74,9 +77,53 @@ def recommendations() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
+def reasons() -> pl.DataFrame:
+    """One reason for every individual row."""
+    rows = [
+        (toy.RUN_DATE, customer, rank, 1, product, because, "bought", SHARE)
+        for customer, entries in LISTS.items()
+        for rank, (source, product) in enumerate((entry.split() for entry in entries), start=1)
+        if source == "individual"
+        for because in [name for name in (HISTORY[customer] + " black").split() if name != product][:1]
+    ]
+    rows = [(*row[:6], "looked_at" if row[1] == "cat" and row[5] == "black" else row[6], row[7]) for row in rows]
+    schema = {
+        "run_date": pl.Date,
+        "customer_id": pl.String,
+        "rank": pl.Int32,
+        "place": pl.Int32,
+        "product_id": pl.String,
+        "because_product_id": pl.String,
+        "kind": pl.String,
+        "share": pl.Float64,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def decided() -> pl.DataFrame:
+    """The recommendations with what is said about each."""
+    own = reasons().rename({"share": "because_share"}).drop("run_date", "place")
+    about = (
+        pl.when(pl.col("kind").is_null()).then(pl.lit("28")).otherwise(pl.col("because_product_id").str.to_titlecase())
+    )
+    words = pl.col("reason_kind").replace_strict(
+        {"popular": "Popular in the last ", "bought": "Because you bought ", "looked_at": "Because you looked at "}
+    )
+    return (
+        recommendations()
+        .join(own, on=["customer_id", "rank", "product_id"], how="left", maintain_order="left")
+        .with_columns(reason_kind=pl.col("kind").fill_null("popular"), reason_about=about)
+        .with_columns(
+            reason=words
+            + pl.col("reason_about")
+            + pl.when(pl.col("kind").is_null()).then(pl.lit(" days")).otherwise(pl.lit(""))
+        )
+    )
+
+
 def tables(night: Night) -> dict[str, pl.DataFrame]:
     """The seven tables of decisions/, in their documented columns and order."""
-    recommended = recommendations().with_columns(reason=pl.lit("Chosen from your own purchases and visits"))
+    recommended = decided()
     products = toy.frame("products").select(
         "product_id", "name", "category", "brand", "price", "currency", "url", "image_url"
     )
@@ -146,6 +193,7 @@ def write_night(folder: Path) -> Night:
     toy.write_raw(night)
     made = tables(night)
     write_parquet(recommendations(), night.recommendations)
+    write_parquet(reasons(), night.reasons)
     write_features(night)
     for name, frame in made.items():
         write_parquet(frame, night.decisions / f"{name}.parquet")

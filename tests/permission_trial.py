@@ -111,7 +111,7 @@ class Trial:
             return tuple(sorted({check.check for check in checks if not check.passed}))
         said = permission.gather(self.night)
         checks = gate.recounted(evidence, facts.gather(self.night, said), said)
-        return tuple(sorted({check.check for check in checks if not check.passed}))
+        return tuple(sorted({check.check for check in checks if check.severity == "critical" and not check.passed}))
 
     def _differences(self) -> int:
         """Decisions, permissions to personalise and customers learnt from that are other than the oracle says."""

@@ -22,9 +22,14 @@ from recsys.channels.catalogue import Catalogue
 from recsys.channels.crm_file import CrmFile
 from recsys.channels.csv_file import contents, plain_amount
 from recsys.channels.email_file import EmailFile
+from recsys.channels.wording import Wording
 from recsys.errors import CannotRender
+from recsys.list_settings import Reasons
 from recsys.night import Night
+from recsys.vocabulary import Reason
 
+AS_GIVEN = Wording(Reasons(templates={"en": {Reason.BOUGHT: "{product}"}}))
+"""Says of a purchase the product's name and nothing else, so that what stands in the cell is free text alone."""
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -32,7 +37,7 @@ class TestEmailFile(ChannelContract):
     free_text = ("choices_applied", "first_name", "rec_1_name", "rec_1_reason", "rec_2_name", "rec_2_reason")
 
     def channel(self) -> Channel:
-        return EmailFile("email_file", slots=2)
+        return EmailFile("email_file", slots=2, wording=AS_GIVEN)
 
     def put(self, folder: Path, texts: dict[str, str | None]) -> Path:
         return write_decisions(
@@ -41,7 +46,9 @@ class TestEmailFile(ChannelContract):
                 recipient(who, email="x@example.com", first_name=t, choices_applied=t) for who, t in texts.items()
             ],
             sync_email_file__items=[
-                item(who, rank, "p", product_name=text, reason=text) for who, text in texts.items() for rank in (1, 2)
+                item(who, rank, "p", product_name=text, reason_kind="bought", reason_about=text)
+                for who, text in texts.items()
+                for rank in (1, 2)
             ],
         )
 
@@ -61,11 +68,15 @@ class TestCrmFile(ChannelContract):
     free_text = ("choices_applied", "rec_1_name", "rec_1_reason", "rec_2_name", "rec_2_reason")
 
     def channel(self) -> Channel:
-        return CrmFile("crm_file", slots=2)
+        return CrmFile("crm_file", slots=2, wording=AS_GIVEN)
 
     def put(self, folder: Path, texts: dict[str, str | None]) -> Path:
         recipients = [recipient(who, choices_applied=text) for who, text in texts.items()]
-        items = [item(who, rank, "p", product_name=t, reason=t) for who, t in texts.items() for rank in (1, 2)]
+        items = [
+            item(who, rank, "p", product_name=t, reason_kind="bought", reason_about=t)
+            for who, t in texts.items()
+            for rank in (1, 2)
+        ]
         return write_decisions(
             folder,
             sync_crm_file__recipients=list(only("sync_crm_file__recipients", recipients, "crm_file")),

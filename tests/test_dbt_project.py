@@ -213,6 +213,7 @@ def test_unit_tests_pass(toy_night: Built) -> None:
         "int_customers__questioned",
         "int_check_ins__assigned",
         "int_products__classified",
+        "int_items__rested",
         "int_preferences__chosen",
         "int_topic_rules__chosen",
         "customer_topics",

@@ -60,14 +60,14 @@ def test_an_order_after_the_nights_end_was_not_seen(toy_night: Built) -> None:
 
 def test_products_are_judged_and_handed_on(toy_night: Built) -> None:
     assert pl.read_parquet(toy_night.night.features / "products.parquet").rows() == [
-        ("black", "Black", True, True),
-        ("drill", "Drill", True, False),
-        ("green", "Green", True, True),
-        ("hammer", "Hammer", True, False),
-        ("mint", "Mint", True, True),
-        ("oolong", "Oolong", False, True),
-        ("saw", "Saw", True, False),
-        ("test", "Test", False, False),
+        ("black", "Black", True, True, False, "tea", None),
+        ("drill", "Drill", True, False, False, "tools", None),
+        ("green", "Green", True, True, False, "tea", None),
+        ("hammer", "Hammer", True, False, False, "tools", None),
+        ("mint", "Mint", True, True, False, "tea", None),
+        ("oolong", "Oolong", False, True, False, "tea", None),
+        ("saw", "Saw", True, False, False, "tools", None),
+        ("test", "Test", False, False, True, "health", None),
     ]
     query = "SELECT product_id, ineligible_reason FROM core.dim_products WHERE NOT is_eligible ORDER BY product_id"
     assert table(toy_night, query) == [("oolong", "not_in_stock"), ("test", "sensitive")]
@@ -160,7 +160,8 @@ def test_a_night_that_failed_runs_again_to_the_same_bytes(hard_night: Built) -> 
     night = hard_night.night
     before = {path: sha256_of(path) for path in night.features.iterdir()}
     assert {path.stem for path in before} == {
-        *("customers", "interactions", "due_products", "popularity", "products", "product_topics", "topic_rules")
+        *("customers", "interactions", "due_products", "popularity", "products", "product_topics"),
+        *("rested_products", "topic_rules"),
     }
 
     customers = night.raw / "customers.parquet"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from recsys.models.popular import PopularList
 from recsys.models.recommender import LIST_SCHEMA
 from recsys.models.topics import NO_PRODUCTS
-from recsys.ranking import RANKED_SCHEMA, eligible, not_again, ranked, short_of
+from recsys.ranking import RANKED_SCHEMA, Limits, eligible, not_again, ranked, short_of
 from recsys.topic_rules import TopicRules
 
 PRODUCTS = pl.DataFrame(
@@ -37,7 +37,7 @@ def _list(*rows: tuple[str, str, float]) -> pl.DataFrame:
 
 def plain(individual: pl.DataFrame, popular: pl.DataFrame, k: int) -> pl.DataFrame:
     """Ranked lists where there are no rules."""
-    return ranked(NO_RULES.weigh(individual), NO_RULES.weigh(popular), NO_RULES, k)
+    return ranked(NO_RULES.weigh(individual), NO_RULES.weigh(popular), Limits(NO_RULES), k)
 
 
 def test_only_what_is_known_to_be_eligible_is_eligible():
@@ -64,7 +64,7 @@ def test_what_is_used_up_is_named_again_once_it_is_due_or_nobody_knows(is_due, l
 
 def test_customers_with_too_few_or_no_rows_are_short():
     individual = _list(("ann", "green", 0.9), ("ann", "black", 0.8), ("ben", "green", 0.7))
-    assert short_of(NO_RULES.weigh(individual), pl.Series(["ann", "ben", "fay"]), NO_RULES, 2).to_list() == [
+    assert short_of(NO_RULES.weigh(individual), pl.Series(["ann", "ben", "fay"]), Limits(NO_RULES), 2).to_list() == [
         "ben",
         "fay",
     ]

@@ -12,6 +12,7 @@ from toy import ROWS, RUN_DATE, write_shop
 
 from recsys import recommend
 from recsys.errors import ModelError, StageInputMissing
+from recsys.list_settings import Variety as Settings
 from recsys.night import Night
 from recsys.tables import write_parquet
 from recsys.topic_rules import NOTHING_DUE
@@ -27,6 +28,16 @@ SCHEMA = {
     "because": pl.String(),
     "topic": pl.String(),
 }
+REASONS = {
+    "run_date": pl.Date(),
+    "customer_id": pl.String(),
+    "rank": pl.Int32(),
+    "place": pl.Int32(),
+    "product_id": pl.String(),
+    "because_product_id": pl.String(),
+    "kind": pl.String(),
+    "share": pl.Float64(),
+}
 INELIGIBLE = {"oolong", "test"}
 PRODUCTS = pl.DataFrame(
     {
@@ -34,8 +45,12 @@ PRODUCTS = pl.DataFrame(
         "name": [row["name"] for row in ROWS["products"]],
         "is_eligible": [row["product_id"] not in INELIGIBLE for row in ROWS["products"]],
         "replenishable": [row["replenishable"] for row in ROWS["products"]],
+        "sensitive": [row["sensitive"] for row in ROWS["products"]],
+        "top_category": [str(row["category"]).split(" > ")[0] for row in ROWS["products"]],
+        "brand": None,
     }
 ).sort("product_id")
+NOBODY_RESTS = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
 CUSTOMERS = pl.DataFrame({"customer_id": ["ann", "ben", "cat", "dan", "eve", "fay"], "may_personalise": True})
 POPULARITY = pl.DataFrame(
     {"product_id": ["green", "black", "hammer", "mint", "saw", "drill"], "rank": [1, 2, 3, 4, 5, 6]}
@@ -58,6 +73,13 @@ INTERACTIONS = pl.DataFrame(
     orient="row",
 ).with_columns(is_due=pl.lit(None, pl.Boolean))
 
+
+TOOL_FANS = pl.DataFrame(
+    [(f"fan{fan}", tool, 0.8, True, None) for fan in range(3) for tool in ("drill", "hammer", "saw")],
+    schema=INTERACTIONS.schema,
+    orient="row",
+)
+"""People who are not customers any more and had all tools: through them the model learns that tools go together."""
 
 PRODUCT_TOPICS = pl.DataFrame(
     [
@@ -106,6 +128,7 @@ def write_features(night: Night, **changes: pl.DataFrame) -> None:
         "topic_rules": rules(),
         "product_topics": PRODUCT_TOPICS,
         "due_products": NOTHING_DUE,
+        "rested_products": NOBODY_RESTS,
     }
     for name, table in (tables | changes).items():
         write_parquet(table, night.features / f"{name}.parquet")
@@ -198,8 +221,9 @@ def test_ineligible_products_are_never_recommended(lists):
 
 
 def test_places_that_individual_scores_leave_are_filled_with_popular_items(night):
-    """Nobody but Dan and Eve ever did anything: the model knows three tools, and Dan has two of them already."""
-    write_features(night, interactions=INTERACTIONS.filter(pl.col("customer_id").is_in(["dan", "eve"])))
+    """Nobody did anything but with tools: the model knows three of them, and Dan has two already."""
+    tools = INTERACTIONS.filter(pl.col("customer_id").is_in(["dan", "eve"]))
+    write_features(night, interactions=pl.concat([tools, TOOL_FANS]))
     recommend.run(night)
     dan = _of(pl.read_parquet(night.recommendations), "dan")
     assert dan.select("rank", "product_id", "source").rows() == [
@@ -229,14 +253,16 @@ def test_topic_rules_hold_for_every_source(night):
         ("fay", "lift", "tools", 3.0),
         ("cat", "limit", "tea", 1),
     )
-    write_features(night)
+    interactions = pl.concat([INTERACTIONS, TOOL_FANS])
+    write_features(night, interactions=interactions)
     recommend.run(_with_k(night, 3))
     plain = pl.read_parquet(night.recommendations)
-    write_features(night, topic_rules=told)
+    write_features(night, interactions=interactions, topic_rules=told)
     counts = recommend.run(_with_k(night, 3))
     lists = pl.read_parquet(night.recommendations)
     assert not {"green"} & set(_products(lists, "ann"))
-    assert _products(plain, "dan")[0] == "drill" != _products(lists, "dan")[0]
+    before, after = (_of(frame, "dan").filter(product_id="drill")["score"].item() for frame in (plain, lists))
+    assert after == pytest.approx(0.0001 * before)
     assert len({"green", "black", "mint"} & set(_products(lists, "cat"))) == 1
     assert _of(lists, "fay").select("product_id", "score", "because", "topic").rows() == [
         ("green", 1.0, None, None),
@@ -246,6 +272,31 @@ def test_topic_rules_hold_for_every_source(night):
     assert counts["short_lists"] == 0
     assert counts["topic_rules"] == 4
     assert counts["rows_moved_up"] == lists["because"].count() == 2
+
+
+def test_a_product_that_rests_is_left_out_for_that_customer_alone(night, lists):
+    first = _products(lists, "fay")[0]
+    write_features(night, rested_products=pl.DataFrame({"customer_id": ["fay"], "product_id": [first]}))
+    counts = recommend.run(night)
+    after = pl.read_parquet(night.recommendations)
+    assert first not in _products(after, "fay")
+    assert _of(after, "ann").equals(_of(lists, "ann"))
+    assert counts["rested_products"] == 1
+
+
+def test_no_more_of_a_category_than_the_shop_file_allows_and_lists_still_fill(night):
+    """Three teas and three tools: two of each are a whole list, and everybody who can get four gets four."""
+    write_features(night)
+    shop = night.shop.model_copy(update={"variety": Settings(max_per_category=2)})
+    recommend.run(Night(shop, RUN_DATE))
+    lists = pl.read_parquet(night.recommendations)
+    kinds = lists.join(PRODUCTS, on="product_id").group_by("customer_id", "top_category").len()
+    assert kinds["len"].max() == 2
+    assert dict(lists.group_by("customer_id").len().rows()) == {
+        **dict.fromkeys(("ann", "ben", "cat", "fay"), 4),
+        **dict.fromkeys(("dan",), 3),
+        "eve": 4,
+    }
 
 
 def test_counts_add_up(night, lists):
@@ -260,9 +311,33 @@ def test_counts_add_up(night, lists):
     assert counts["model_version"] == lists["model_version"][0]
 
 
+def test_reasons_are_of_individual_rows_and_tell_bought_from_looked_at(night, lists):
+    """Eve returned her drill, so what she did with it is less than buying."""
+    reasons = pl.read_parquet(night.reasons)
+    assert reasons.schema == REASONS
+    individual = lists.filter(source="individual").select("customer_id", "rank", "product_id")
+    named = reasons.filter(place=1).select("customer_id", "rank", "product_id")
+    assert 0 < named.height == named.join(individual, on=named.columns, how="semi").height
+    own = INTERACTIONS.select("customer_id", "is_bought", because_product_id="product_id")
+    known = reasons.join(own, on=["customer_id", "because_product_id"], how="left")
+    assert known["is_bought"].null_count() == 0
+    assert known.select((pl.col("is_bought") == (pl.col("kind") == "bought")).all()).item()
+    assert reasons.filter(customer_id="fay").is_empty()
+
+
+def test_a_sensitive_product_is_no_reason_even_where_it_was_learnt_from(night):
+    """Features hand no such interaction on; if one slipped in, it would still not be named."""
+    sensitive = pl.col("product_id").is_in(["green", "black"])
+    write_features(night, products=PRODUCTS.with_columns(sensitive=sensitive))
+    recommend.run(night)
+    reasons = pl.read_parquet(night.reasons)
+    assert reasons.height
+    assert not {"green", "black"} & set(reasons["because_product_id"])
+
+
 def test_the_same_features_give_the_same_bytes(night, lists):
     def content() -> dict[str, bytes]:
-        files = [night.recommendations, *sorted(night.model.iterdir())]
+        files = [night.recommendations, night.reasons, *sorted(night.model.iterdir())]
         return {file.name: file.read_bytes() for file in files}
 
     first = content()
@@ -273,6 +348,7 @@ def test_the_same_features_give_the_same_bytes(night, lists):
     assert content() == first
     assert set(first) == {
         "recommendations.parquet",
+        "reasons.parquet",
         "card.json",
         "customers.parquet",
         "factors.npz",
@@ -286,6 +362,7 @@ def test_without_any_weighted_interaction_everybody_gets_popular_items(night, in
     counts = recommend.run(night)
     lists = pl.read_parquet(night.recommendations)
     assert lists.schema == SCHEMA
+    assert pl.read_parquet(night.reasons).schema == REASONS
     assert lists["source"].unique().to_list() == ["popular"]
     assert counts["without_individual"] == counts["with_list"] == 6
     was_bought = interactions.height > 0
@@ -328,7 +405,17 @@ def test_lists_longer_than_the_catalogue_stay_short(night):
 
 
 @pytest.mark.parametrize(
-    "missing", ["interactions", "products", "customers", "popularity", "topic_rules", "product_topics", "due_products"]
+    "missing",
+    [
+        "interactions",
+        "products",
+        "customers",
+        "popularity",
+        "topic_rules",
+        "product_topics",
+        "due_products",
+        "rested_products",
+    ],
 )
 def test_a_missing_input_names_the_file_and_the_stage_to_run(night, missing):
     write_features(night)
@@ -375,6 +462,9 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
                 "product_id": things,
                 "is_eligible": [thing in eligible for thing in things],
                 "replenishable": [thing in replenishable for thing in things],
+                "sensitive": [thing == "p6" for thing in things],
+                "top_category": ["even" if place % 2 else "odd" for place in range(len(things))],
+                "brand": ["first" if place < 3 else None for place in range(len(things))],
             }
         ),
         customers=pl.DataFrame({"customer_id": [f"c{i}" for i in range(5)], "may_personalise": True}),
@@ -388,6 +478,7 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
     lists = pl.read_parquet(night.recommendations)
     assert set(lists["product_id"]) <= eligible
     assert (lists["score"] > 0).all()
+    assert "p6" not in pl.read_parquet(night.reasons)["because_product_id"]
     for customer in (f"c{i}" for i in range(5)):
         own = _of(lists, customer)
         barred = {thing for thing in things if (customer, thing) in bought & set(weights)} - replenishable

@@ -11,7 +11,7 @@ from test_recommend import rules
 from recsys.models.popular import PopularList
 from recsys.models.recommender import LIST_SCHEMA, Recommender
 from recsys.models.topics import Topics
-from recsys.ranking import ranked, short_of
+from recsys.ranking import Limits, ranked, short_of
 from recsys.topic_rules import NOTHING_DUE, TopicRules
 
 NOTHING = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
@@ -38,7 +38,7 @@ def popular_lists(
     popularity = PopularList(pl.DataFrame({"product_id": list(RANKS), "rank": list(RANKS.values())}))
     asked = pl.Series(customers, dtype=pl.String)
     weighed = told.weigh(told.shortlist(popularity, asked, pl.Series(list(RANKS)), excluded, k))
-    lists = ranked(told.weigh(LIST_SCHEMA.to_frame()), weighed, told, k)
+    lists = ranked(told.weigh(LIST_SCHEMA.to_frame()), weighed, Limits(told), k)
     return {
         customer: lists.filter(pl.col("customer_id") == customer).get_column("product_id").to_list()
         for customer in customers
@@ -76,7 +76,7 @@ def test_because_names_what_lifted_a_product_to_its_place() -> None:
     told = TopicRules(rules(("ann", "lift", "herbs", 3.0), ("ann", "lift", "tea > green", 2.0)), topics_of(CATALOGUE))
     popularity = PopularList(pl.DataFrame({"product_id": list(RANKS), "rank": list(RANKS.values())}))
     weighed = told.weigh(told.shortlist(popularity, pl.Series(["ann"]), pl.Series(list(RANKS)), NOTHING, 4))
-    lists = ranked(told.weigh(LIST_SCHEMA.to_frame()), weighed, told, 4)
+    lists = ranked(told.weigh(LIST_SCHEMA.to_frame()), weighed, Limits(told), 4)
     assert lists.select("product_id", "score", "because", "topic").rows() == [
         ("green", 2.0, None, None),  # lifted, and first anyway
         ("mint", 0.75, "interested", "herbs"),
@@ -182,7 +182,7 @@ def test_the_list_is_the_best_of_everything_under_the_rules(scores, belongs, tol
     both = TopicRules(rules(*rows), topics_of(catalogue))
     asked = pl.Series(people)
     found = both.weigh(both.shortlist(Opinions(scores), asked, pl.Series(things), NOTHING, k))
-    lists = ranked(found, both.weigh(LIST_SCHEMA.to_frame()), both, k)
+    lists = ranked(found, both.weigh(LIST_SCHEMA.to_frame()), Limits(both), k)
     for customer in people:
         mine = lists.filter(pl.col("customer_id") == customer)
         assert mine["product_id"].to_list() == by_hand(scores, catalogue, told, limits, customer, k)
@@ -194,7 +194,7 @@ def test_the_list_is_the_best_of_everything_under_the_rules(scores, belongs, tol
             assert (because == "interested") == (
                 is_lifted and moved_up and not _is_demoted(told, customer, catalogue[product])
             )
-    full = short_of(found, asked, both, k).to_list()
+    full = short_of(found, asked, Limits(both), k).to_list()
     assert full == [who for who in people if len(by_hand(scores, catalogue, told, limits, who, k)) < k]
 
 

@@ -8,6 +8,7 @@ from recsys.channels.check_in import CheckInFile
 from recsys.channels.crm_file import CrmFile
 from recsys.channels.email_file import EmailFile
 from recsys.channels.slots import SlotFile
+from recsys.channels.wording import Wording
 from recsys.config import Shop
 from recsys.files import private_folder
 from recsys.night import Night
@@ -17,7 +18,8 @@ KINDS: dict[str, type[SlotFile]] = {kind.kind: kind for kind in (EmailFile, CrmF
 
 def channels_of(shop: Shop) -> tuple[Channel, ...]:
     """The shop's channels in the order of its file, then their check-ins, then the catalogue."""
-    audiences = [KINDS[channel.kind](channel.name, channel.slots) for channel in shop.channels]
+    wording = Wording(shop.reasons)
+    audiences = [KINDS[channel.kind](channel.name, channel.slots, wording) for channel in shop.channels]
     check_ins = [CheckInFile(it.name, it.recipient_columns, shop.check_in.topics) for it in audiences]
     return (*audiences, *check_ins, Catalogue())
 

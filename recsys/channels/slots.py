@@ -13,6 +13,7 @@ import polars as pl
 from recsys.channels.base import read_decisions, require_distinct
 from recsys.channels.csv_file import CsvFile
 from recsys.channels.removals import BesideFile, ClearFile, RemoveFile
+from recsys.channels.wording import Wording
 from recsys.errors import CannotRender
 
 
@@ -22,9 +23,10 @@ class SlotFile(CsvFile):
     kind: str
     """As in the shop file; the export tables are `sync_<kind>__recipients` and `sync_<kind>__items`."""
 
-    def __init__(self, name: str, slots: int) -> None:
+    def __init__(self, name: str, slots: int, wording: Wording | None = None) -> None:
         self.name = name
         self.slots = slots
+        self.wording = wording or Wording()
 
     @property
     @abstractmethod
@@ -63,6 +65,7 @@ class SlotFile(CsvFile):
         recipients = read_decisions(decisions, f"sync_{self.kind}__recipients").filter(ours)
         items = read_decisions(decisions, f"sync_{self.kind}__items").filter(ours)
         self._check(recipients, items)
+        items = self.wording.said(items, recipients)
         table = recipients.select(*self.recipient_columns, pl.lit(run_date, pl.Date).alias("run_date"))
         table = table.sort("customer_id")
         for slot in range(1, self.slots + 1):

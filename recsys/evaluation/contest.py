@@ -11,8 +11,8 @@ from recsys.config import Recommend
 from recsys.evaluation.fold import Fold
 from recsys.evaluation.interval import intervals, paired_intervals
 from recsys.evaluation.scoreboard import Scoreboard, Task
+from recsys.lists import Features, Learnt
 from recsys.models.als import AlsModel
-from recsys.recommend import Features, Learnt, lists_of
 from recsys.twostage.ranker import Ranker
 from recsys.vocabulary import Interaction
 
@@ -61,7 +61,7 @@ def contest(fold: Fold, contestants: dict[str, Contestant], shop: Recommend) -> 
                 scores += _scores(task, name, board.judged(task, board.listed(rival, task)), board.seed)
         for name, contestant in contestants.items():
             learnt = contestant.learnt(board.features, shop)
-            lists = lists_of(learnt.features, learnt, task.customers, task.excluded)
+            lists = learnt.lists(task.customers, task.excluded)
             values = board.judged(task, lists.select("customer_id", "rank", "product_id"))
             scores += _scores(task, name, values, board.seed)
             if task is board.tasks[0]:

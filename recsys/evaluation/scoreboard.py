@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys.evaluation import variety
+from recsys.evaluation import exposure
 from recsys.evaluation.fold import Fold
 from recsys.evaluation.interval import INTERVAL_SCHEMA, intervals
 from recsys.evaluation.metrics import accuracy
 from recsys.evaluation.rivals import ItemCosine, OwnHistory, SegmentPopular, Then
+from recsys.lists import Features, Learnt
 from recsys.models.matrix import PAIR
 from recsys.models.popular import PopularList
 from recsys.models.recommender import Recommender
-from recsys.ranking import eligible, not_again, numbered
-from recsys.recommend import Features, Learnt, lists_of
+from recsys.ranking import eligible, numbered
 
 MOST_CUSTOMERS = 20_000
 """More than this are sampled: the intervals are narrow enough, and the time does not grow."""
@@ -59,7 +59,7 @@ def tasks_of(fold: Fold, features: Features) -> list[Task]:
     if len(people) > MOST_CUSTOMERS:
         drawn = np.random.default_rng(features.settings.seed).choice(len(people), MOST_CUSTOMERS, replace=False)
         bought = bought.filter(pl.col("customer_id").is_in(people.gather(np.sort(drawn)).implode()))
-    barred = not_again(features.interactions, features.products)
+    barred = features.excluded
     had = features.interactions.filter("is_bought").select(PAIR)
     return [
         Task("next", bought.join(barred, on=PAIR, how="anti"), barred),
@@ -76,7 +76,7 @@ class Scoreboard:
         self.k, self.seed = features.settings.k, features.settings.seed
         self.learnt = Learnt.of(features, ranker)
         self.candidates = eligible(features.products)
-        weighted = features.interactions.filter(pl.col("weight") > 0)
+        weighted = features.weighted
         popular = PopularList(features.popularity)
         self.segments = features.customer_features.select("customer_id", "segment")
         self._bought = features.interactions.filter("is_bought").select(PAIR)
@@ -96,7 +96,7 @@ class Scoreboard:
         """Every recommender's name and its lists (customer_id, rank, product_id) for the task's customers."""
         for name, rival in self.rivals.items():
             yield name, self.listed(rival, task)
-        made = lists_of(self.features, self.learnt, task.customers, task.excluded)
+        made = self.learnt.lists(task.customers, task.excluded)
         yield SHIPPED, made.select("customer_id", "rank", "product_id")
 
     def listed(self, rival: Recommender, task: Task) -> pl.DataFrame:
@@ -133,15 +133,15 @@ class Scoreboard:
         yield from (("segment", str(part), rows.drop("part")) for (part,), rows in _groups(parted))
 
     def _mixture(self, lists: pl.DataFrame) -> pl.DataFrame:
-        products, vectors = variety.topic_vectors(self.features.product_topics)
+        products, vectors = exposure.topic_vectors(self.features.product_topics)
         per_customer = {
-            "novelty": variety.novelty(lists, self.features.interactions),
-            "diversity": variety.diversity(lists, products, vectors),
+            "novelty": exposure.novelty(lists, self.features.interactions),
+            "diversity": exposure.diversity(lists, products, vectors),
         }
         found = [intervals(frame.drop_nulls(), self.seed) for frame in per_customer.values()]
         of_all = {
-            "coverage": variety.coverage(lists, self.candidates),
-            "gini": variety.gini(lists, self.candidates),
+            "coverage": exposure.coverage(lists, self.candidates),
+            "gini": exposure.gini(lists, self.candidates),
         }
         customers = lists.get_column("customer_id").n_unique()
         found.append(

@@ -17,10 +17,10 @@ from recsys.config import Recommend, Weights
 from recsys.evaluation.metrics import accuracy
 from recsys.evaluation.rivals import Then
 from recsys.evaluation.scoreboard import Task
+from recsys.lists import Features
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList
 from recsys.ranking import eligible, numbered
-from recsys.recommend import Features
 from recsys.vocabulary import Interaction
 
 WINDOWS = (None, 90, 180, 365)

@@ -26,8 +26,8 @@ from recsys.evaluation.scoreboard import tasks_of
 from recsys.evaluation.tuning import Exercise, search
 from recsys.evaluation.volume import degradation, lines_per_week
 from recsys.files import private_folder, read_json, write_json
+from recsys.lists import Features
 from recsys.night import Night
-from recsys.recommend import Features
 from recsys.twostage.ranker import Lesson, Ranker, RankerSettings
 
 TUNED_ON = 2

@@ -140,8 +140,10 @@ def write_settings(night: Night) -> None:
             "weight_cart": [recommend.weights.cart],
             "weight_wishlist": [recommend.weights.wishlist],
             "weight_view": [recommend.weights.view],
+            "reason_min_share": [night.shop.reasons.min_share],
+            "max_nights_in_a_row": [night.shop.variety.max_nights_in_a_row],
         },
-        schema_overrides={"night_end": pl.Datetime("us")},
+        schema_overrides={"night_end": pl.Datetime("us"), "max_nights_in_a_row": pl.Int64},
     )
     write_parquet(settings, night.raw / "settings.parquet")
     write_parquet(pl.DataFrame([night.shop.needs.model_dump()]), night.raw / "needs.parquet")

@@ -3,6 +3,9 @@
 The only module that talks to it. What is cleaned here: products that fill up short lists (score -3.4e38, or product 0
 at score 0), arbitrary products for customers without history, the order of ties, and files that differ with the
 number of threads. Confidence is alpha x weight. BLAS runs on one thread: faster, and the same bytes everywhere.
+
+After the last round every customer's vector is solved for exactly, given the final product vectors: the rounds leave
+one behind that is older and approximate, and reasons must add up to the scores that are shipped.
 """
 
 import copy
@@ -26,7 +29,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from recsys.config import Recommend
 from recsys.errors import ModelError
 from recsys.files import read_json, replace_file, sha256_of, write_json
+from recsys.models.contributions import Histories, Whitened, confidences, customer_vectors
 from recsys.models.matrix import InteractionMatrix, positions
+from recsys.models.reasons import Reasons
 from recsys.models.recommender import EVERYTHING, LIST_SCHEMA, Model
 from recsys.models.topics import Topics, blocked
 from recsys.tables import write_parquet
@@ -126,6 +131,18 @@ class AlsModel(Model):
         library.user_factors[row] = self._library.user_factors[from_row]
         return type(self)(library, self._customers, self._products, self._card)
 
+    def explain(self, rows: pl.DataFrame, interactions: pl.DataFrame, nameable: pl.Series, top: int) -> pl.DataFrame:
+        """The `top` own products that each row's score comes from, as REASON_SCHEMA; see `recsys.models.reasons`."""
+        reasons = Reasons(
+            self._customers,
+            self._products,
+            self._library.item_factors,
+            self._library.regularization,
+            self._library.alpha,
+        )
+        with threadpool_limits(1, "blas"):
+            return reasons.of(rows, interactions, nameable, top)
+
     def save(self, folder: Path) -> None:
         anywhere = copy.copy(self._library)
         anywhere.num_threads = 0
@@ -209,14 +226,15 @@ def _fit(matrix: InteractionMatrix, settings: Recommend) -> AlternatingLeastSqua
             library.item_factors = np.zeros((0, settings.factors), dtype=np.float32)
             return library
         log.info("als: %d factors, %d interactions, %d customers, %d products", settings.factors, len(weights), *shape)
+        entries = csr_matrix((weights, matrix.columns, matrix.row_starts), shape=shape)
         try:
-            library.fit(
-                csr_matrix((weights, matrix.columns, matrix.row_starts), shape=shape),
-                show_progress=False,
-                callback=_progress(settings.iterations),
-            )
+            library.fit(entries, show_progress=False, callback=_progress(settings.iterations))
         except ModelFitError:
             raise ModelError(_not_finite(settings)) from None
+        if np.isfinite(library.item_factors).all():
+            histories = Histories(matrix.row_starts, matrix.columns, confidences(matrix.weights, settings.alpha))
+            space = Whitened.of(library.item_factors, settings.regularization)
+            library.user_factors = customer_vectors(space, histories)
     if not (np.isfinite(library.user_factors).all() and np.isfinite(library.item_factors).all()):
         raise ModelError(_not_finite(settings))
     return library
@@ -258,6 +276,7 @@ def _card(matrix: InteractionMatrix, settings: Recommend) -> dict[str, Any]:
     """
     trained = {
         "settings": settings.model_dump(include={"factors", "iterations", "regularization", "alpha", "seed"}),
+        "customer_factors": "exact",
         "interactions_sha256": matrix.sha256,
         "libraries": f"implicit {implicit.__version__}, numpy {np.__version__}",
     }

@@ -30,7 +30,9 @@ final as (
         recommendations.rank,
         recommendations.product_id,
         products.name as product_name,
-        recommendations.reason
+        recommendations.reason,
+        recommendations.reason_kind,
+        recommendations.reason_about
     from recipients
     inner join channels on recipients.channel = channels.channel
     inner join recommendations

@@ -31,6 +31,8 @@ final as (
         recommendations.product_id,
         products.name as product_name,
         recommendations.reason,
+        recommendations.reason_kind,
+        recommendations.reason_about,
         products.url,
         products.image_url,
         products.price,

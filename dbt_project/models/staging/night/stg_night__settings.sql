@@ -16,6 +16,8 @@ select
     cast(weight_cart as double) as weight_cart,
     cast(weight_wishlist as double) as weight_wishlist,
     cast(weight_view as double) as weight_view,
+    cast(reason_min_share as double) as reason_min_share,
+    cast(max_nights_in_a_row as integer) as max_nights_in_a_row,
     cast(run_date as date) as run_date,
     cast(night_end as timestamp) as night_end
 from {{ source('night', 'settings') }}

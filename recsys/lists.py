@@ -1,0 +1,131 @@
+"""How lists are made from features: what is learnt, who is asked for products, and which limits hold.
+
+The night makes its lists with it, and the evaluation those of earlier nights; so what is measured is what ships.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from recsys.config import Recommend
+from recsys.errors import StageInputMissing
+from recsys.models.als import AlsModel
+from recsys.models.popular import PopularList
+from recsys.models.recommender import Recommender
+from recsys.night import Night
+from recsys.ranking import Limits, eligible, not_again, ranked, short_of
+from recsys.topic_rules import TopicRules
+from recsys.twostage.history import History
+from recsys.twostage.lists import rank
+from recsys.twostage.ranked import Ranked
+from recsys.twostage.ranker import Ranker
+from recsys.variety import Variety
+
+REACH = 8
+"""Shortlists are so many times as long as lists where categories or brands are limited, so that lists still fill."""
+DEPTH = 30
+"""How many products a ranker names per customer, so that topic rules have something to choose from."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the features stage handed on, as the files below `features/` have it, and the settings of the lists."""
+
+    settings: Recommend
+    end: datetime
+    events: pl.DataFrame
+    interactions: pl.DataFrame
+    products: pl.DataFrame
+    customers: pl.DataFrame
+    customer_features: pl.DataFrame
+    popularity: pl.DataFrame
+    product_topics: pl.DataFrame
+    rested_products: pl.DataFrame
+    limits: Limits
+
+    @classmethod
+    def of(cls, night: Night) -> "Features":
+        """Those of a night. Raises StageInputMissing when the features stage has not run."""
+        names = (
+            "events",
+            "interactions",
+            "products",
+            "customers",
+            "customer_features",
+            "popularity",
+            "product_topics",
+            "rested_products",
+        )
+        frames = {name: _feature(night, name) for name in names}
+        rules = TopicRules(_feature(night, "topic_rules"), frames["product_topics"], _feature(night, "due_products"))
+        limits = Limits(rules, Variety.of(frames["products"], night.shop.variety))
+        return cls(settings=night.recommend, end=night.end, limits=limits, **frames)
+
+    @property
+    def history(self) -> History:
+        """The same as a ranker is to have it."""
+        return History(self.end, self.events, self.products, self.product_topics, self.customer_features)
+
+    @property
+    def weighted(self) -> pl.DataFrame:
+        """The interactions that a model learns from: weight above 0."""
+        return self.interactions.filter(pl.col("weight") > 0)
+
+    @property
+    def excluded(self) -> pl.DataFrame:
+        """customer_id, product_id: what may not be named to whom tonight, because it is had or has to rest."""
+        had = not_again(self.interactions, self.products)
+        return pl.concat([had, self.rested_products]).unique(maintain_order=True)
+
+    @property
+    def personal(self) -> pl.Series:
+        """customer_ids of those who allow personalisation. Unknown counts as no."""
+        return self.customers.filter(pl.col("may_personalise").fill_null(False)).get_column("customer_id")
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What was learnt from features: the model and, if there is one, the ranker that orders candidates."""
+
+    features: Features
+    model: AlsModel
+    ranker: Ranker | None = None
+
+    @classmethod
+    def of(cls, features: Features, ranker: Path | None = None) -> "Learnt":
+        """Train the model; take the ranker from a folder. Raises ModelError when either cannot be had."""
+        model = AlsModel.fit(features.weighted, features.settings)
+        return cls(features, model, Ranker.load(ranker, features.settings.threads) if ranker else None)
+
+    @property
+    def version(self) -> str:
+        """Equal versions give equal lists from equal features."""
+        return self.model.version if self.ranker is None else f"{self.ranker.version}+{self.model.version}"
+
+    def recommender(self, customers: pl.Series, excluded: pl.DataFrame) -> Recommender:
+        """Whom to ask for individual products of these customers; pairs of `excluded` are not named."""
+        if self.ranker is None:
+            return self.model
+        lists = rank(self.features.history, self.ranker, customers, excluded, max(DEPTH, self.features.settings.k))
+        return Ranked(lists, self.model)
+
+    def lists(self, customers: pl.Series, excluded: pl.DataFrame) -> pl.DataFrame:
+        """The lists of these customers as RANKED_SCHEMA; `excluded` (customer_id, product_id) are not named."""
+        features, k, limits = self.features, self.features.settings.k, self.features.limits
+        rules, candidates = limits.rules, eligible(features.products)
+        reach = k * REACH if limits.variety.most else k
+        asked = features.personal.filter(features.personal.is_in(customers.implode()))
+        recommender = self.recommender(asked, excluded)
+        individual = rules.weigh(rules.shortlist(recommender, asked, candidates, excluded, reach))
+        short = short_of(individual, customers, limits, k)
+        popular = rules.weigh(rules.shortlist(PopularList(features.popularity), short, candidates, excluded, reach))
+        return ranked(individual, popular, limits, k)
+
+
+def _feature(night: Night, name: str) -> pl.DataFrame:
+    path = night.features / f"{name}.parquet"
+    if not path.is_file():
+        raise StageInputMissing(f"{path}: missing. Run the features stage of {night.run_date} first.")
+    return pl.read_parquet(path)
