@@ -14,6 +14,7 @@ from pathlib import Path
 from time import perf_counter
 
 import polars as pl
+from dbt_nights import REASONS
 from permission_oracle import CHANNELS
 from permission_people import MIN_ITEMS, World, imagine, write_shop
 from toy import RUN_DATE, raw_frame, write_raw
@@ -50,6 +51,7 @@ def write_night(folder: Path, people: int, seed: int) -> Night:
     """The raw tables and the recommendations of a night with all of them."""
     night = Night(write_shop(folder), RUN_DATE)
     write_raw(night)
+    write_parquet(pl.DataFrame(schema=REASONS), night.reasons)
     piles = private_folder(folder / "parts")
     for number, world in enumerate(parts(people, seed)):
         for table, rows in world.tables.items():
@@ -78,6 +80,8 @@ def _lists(night: Night, world: World) -> pl.DataFrame:
             pl.lit("popular").alias("source"),
             (1 / pl.col("rank")).alias("score"),
             pl.lit("als-1").alias("model_version"),
+            pl.lit(None, pl.String).alias("because"),
+            pl.lit(None, pl.String).alias("topic"),
         )
     )
 
