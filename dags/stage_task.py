@@ -69,6 +69,24 @@ def run_stage(stage: str, run_date: str, channel: str | None = None) -> dict[str
         return record(night, f"{stage}.{channel}" if channel else stage, work_of(stage, channel))
 
 
+def tune_night(conf: Mapping[str, object]) -> dict[str, int | str]:
+    """Tune and evaluate on the conf's run_date, else on the newest night whose features are made; counts."""
+    from recsys.config import load_shop
+    from recsys.errors import ConfigError
+    from recsys.evaluation.weekly import newest, run
+    from recsys.pipeline import open_night, record
+    from recsys.process import die_with_parent
+
+    die_with_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with final_unless_transient():
+        unknown = sorted(set(conf) - {"run_date"})
+        if unknown:
+            raise ConfigError(f"conf: {', '.join(unknown)}: no such setting, allowed: run_date")
+        run_date = str(conf["run_date"]) if conf.get("run_date") else newest(load_shop(shop_file()).root)
+        return record(open_night(shop_file(), run_date), "tune", run)
+
+
 def erase_customers_of(conf: Mapping[str, object]) -> dict[str, int]:
     """Erase the customers of a file of requests, then make the newest published night again; counts, and no ids."""
     from recsys.config import load_shop

@@ -21,6 +21,7 @@ TASKS = {
     "ingest",
     "features",
     "recommend",
+    "evaluate",
     "decide",
     "render",
     "gate",
@@ -65,14 +66,25 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 def test_there_are_exactly_these_dags_and_tasks(bag: dict) -> None:
     assert bag["errors"] == {}
-    assert set(bag["dags"]) == {DAG, "erase_customers"}
+    assert set(bag["dags"]) == {DAG, "erase_customers", "weekly_evaluation"}
     assert set(bag["dags"][DAG]) - {""} == TASKS
     assert {path.stem for path in (REPOSITORY / "dags").glob("*.py")} - {"stage_task"} == set(bag["dags"])
 
 
 def test_the_stages_follow_one_another(bag: dict) -> None:
     tasks = bag["dags"][DAG]
-    order = ["ingest", "features", "recommend", "decide", "render", "gate", "what_leaves", "export", "publish"]
+    order = [
+        "ingest",
+        "features",
+        "recommend",
+        "decide",
+        "render",
+        "gate",
+        "what_leaves",
+        "export",
+        "evaluate",
+        "publish",
+    ]
     for before, after in pairwise(order):
         assert before in tasks[after]["upstream"], (before, after)
     assert tasks["report"]["upstream"] == ["open_night", "publish"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from recsys import champion
 from recsys.config import Shop
 from recsys.contracts import CONTRACTS
 from recsys.erasure import history
@@ -144,8 +145,14 @@ def _redact(shop: Shop, on: date) -> dict[str, int]:
     assert screen is not None  # noqa: S101 (there is a key, and something was just remembered)
     everybody = pl.read_parquet(screen.erased).select("kind", "hash", person=pl.lit(""))
     audiences = Audiences(shop.root, Marks(screen.key, everybody))
+    rankers = champion.withdraw(shop.root / "published")
     nights = Landing(screen).redact(partial(audiences.withdraw, on=on))
-    return {"nights": nights, **audiences.redact(on), "history_rows": history.redact(screen)}
+    return {
+        "nights": nights,
+        "rankers_withdrawn": rankers,
+        **audiences.redact(on),
+        "history_rows": history.redact(screen),
+    }
 
 
 def _to_rebuild(shop: Shop) -> date | None:

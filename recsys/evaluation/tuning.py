@@ -37,6 +37,14 @@ class Exercise:
     features: Features
     task: Task
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what is known and of what is to be found."""
+        digest = hashlib.sha256(self.features.end.isoformat().encode())
+        for frame in (self.features.events, self.task.relevant):
+            digest.update(frame.hash_rows(seed=0).sort().to_numpy().tobytes())
+        return digest.hexdigest()
+
     def ndcg(self, settings: Recommend) -> float:
         """Mean NDCG at k of the model with these settings, then popular; 0 when nobody bought anything."""
         kinds = {kind: float(getattr(settings.weights, kind.value)) for kind in Interaction}
@@ -59,7 +67,7 @@ def search(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = hashlib.sha256(
-        json.dumps([start.model_dump(mode="json"), [_print(exercise) for exercise in exercises]]).encode()
+        json.dumps([start.model_dump(mode="json"), [exercise.fingerprint for exercise in exercises]]).encode()
     ).hexdigest()
     storage = JournalStorage(JournalFileBackend(str(journal)))
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
@@ -97,10 +105,3 @@ def _suggested(trial: optuna.Trial, start: Recommend) -> Recommend:
             "iterations": trial.suggest_categorical("iterations", ITERATIONS),
         }
     )
-
-
-def _print(exercise: Exercise) -> list[Any]:
-    """What tells exercises apart, without any row of them."""
-    events, relevant = exercise.features.events, exercise.task.relevant
-    hashes = [frame.hash_rows(seed=0).sort().to_numpy().tobytes() for frame in (events, relevant)]
-    return [exercise.features.end.isoformat(), *(hashlib.sha256(content).hexdigest() for content in hashes)]

@@ -19,7 +19,7 @@ import polars as pl
 from recsys import champion
 from recsys.champion import CARD, HELD_OUT, RANKER, TUNED, Recipe
 from recsys.config import Recommend
-from recsys.errors import EvaluationError, ModelError
+from recsys.errors import EvaluationError, ModelError, StageInputMissing
 from recsys.evaluation.contest import Contestant, contest
 from recsys.evaluation.fold import Fold, open_fold
 from recsys.evaluation.scoreboard import tasks_of
@@ -34,6 +34,14 @@ TUNED_ON = 2
 """Windows, the last ones before the one that decides."""
 
 log = logging.getLogger("recsys")
+
+
+def newest(root: Path) -> str:
+    """run_date of the newest night below a data root whose features are made. Raises StageInputMissing without any."""
+    made = sorted(path.parents[1].name for path in root.glob("nights/*/features/events.parquet"))
+    if not made:
+        raise StageInputMissing(f"{root}/nights: no night has its features. Run a night first.")
+    return made[-1]
 
 
 def run(night: Night, progress: Callable[[str], None] = log.info) -> dict[str, int | str]:

@@ -1,0 +1,76 @@
+"""The search for settings: it starts from what holds, goes on where it was cut off, and says the same each time."""
+
+from dataclasses import dataclass, field
+from math import log
+from pathlib import Path
+
+import pytest
+
+from recsys.config import Recommend
+from recsys.evaluation.tuning import search
+from recsys.evaluation.volume import degradation
+
+START = Recommend(k=3, seed=5)
+
+
+@dataclass
+class Peak:
+    """An exercise whose answer is known: a half-life of 100 days is best."""
+
+    fingerprint: str = "peak"
+    asked: list[int] = field(default_factory=list)
+
+    def ndcg(self, settings: Recommend) -> float:
+        self.asked.append(settings.half_life_days)
+        return 1 - abs(log(settings.half_life_days / 100)) / 10
+
+
+def tried(exercise: Peak, trials: int, journal: Path) -> tuple[Recommend, list[dict]]:
+    return search([exercise], START, trials, journal, lambda _said: None)
+
+
+def test_it_starts_from_what_holds_and_finds_better(tmp_path: Path) -> None:
+    exercise = Peak()
+    best, trials = tried(exercise, 15, tmp_path / "journal")
+    assert exercise.asked[0] == START.half_life_days
+    assert len(exercise.asked) == len(trials) == 15
+    assert max(trial["ndcg"] for trial in trials) == pytest.approx(exercise.ndcg(best), abs=1e-6)
+    assert abs(log(best.half_life_days / 100)) < abs(log(START.half_life_days / 100))
+    assert (best.k, best.seed) == (START.k, START.seed)
+
+
+def test_cut_off_it_goes_on_with_what_is_done_and_ends_the_same(tmp_path: Path) -> None:
+    first, again, whole = Peak(), Peak(), Peak()
+    tried(first, 3, tmp_path / "journal")
+    found = tried(again, 8, tmp_path / "journal")
+    assert len(again.asked) == 5
+    assert found == tried(whole, 8, tmp_path / "another")
+    assert whole.asked == first.asked + again.asked
+
+
+def test_other_data_is_another_search(tmp_path: Path) -> None:
+    tried(Peak(), 2, tmp_path / "journal")
+    other = Peak(fingerprint="another")
+    tried(other, 2, tmp_path / "journal")
+    assert len(other.asked) == 2
+
+
+WEEKS = {"2026-03-02": 100, "2026-03-09": 100, "2026-03-16": 40}
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "windows", "fault"),
+    [
+        (WEEKS, WEEKS, [10, 100], None),
+        (WEEKS | {"2026-03-23": 5}, WEEKS, [10, 100], None),
+        ({"2026-03-02": 95, "2026-03-09": 86}, WEEKS, [100], None),
+        ({"2026-03-02": 50, "2026-03-09": 50}, WEEKS, [100], "of 200 order lines that were known when the champion"),
+        ({}, WEEKS, [100], "0 are left"),
+        (WEEKS, None, [100, 90, 110], None),
+        (WEEKS, None, [49, 90, 110], "the last window has 49 order lines, the ones before have 100"),
+        (WEEKS, None, [49], None),
+    ],
+)
+def test_degraded_data_is_recognised(now, then, windows, fault) -> None:
+    said = degradation(now, then, windows)
+    assert said is None if fault is None else fault in said
