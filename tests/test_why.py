@@ -60,6 +60,7 @@ def published(toy_night: Built, folder: Path) -> Night:
     for channel in export.channels(night):
         export.run(night, channel)
         report_night.stage_file(night, f"export.{channel}")
+    report_night.stage_file(night, "evaluate")
     report_night.stage_file(night, "publish")
     return night
 
