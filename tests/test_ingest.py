@@ -27,7 +27,9 @@ LINE = "o{n},ann,,green,1,9.90,2026-03-0{day} 10:00:00"
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
-    return toy.write_shop(tmp_path)
+    written = toy.write_shop(tmp_path)
+    toy.deliver_permissions(written, toy.RUN_DATE + timedelta(days=1))
+    return written
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ def test_a_late_row_lands_on_its_own_date_in_the_night_that_brings_it(shop: Shop
     counts = stage.run(tomorrow)
     late = raw(tomorrow).filter(pl.col("order_id") == "o9")
     assert late["ordered_at"].to_list()[0].date() == date(2026, 3, 9)
-    assert counts["new_files"] == 1
+    assert counts["new_files"] == 3  # with the day's consents and suppressions
 
 
 def test_the_order_of_arrival_does_not_matter(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from recsys.night import Night
 def judge(night: Night, inputs: dict[str, Any]) -> None:
     """Raise PermissionFeedUnfit when a configured permission table is missing, too old, or smaller than last night's.
 
-    A file's age is the time between the end of the day it is dated and the night's end. Last night is the latest
-    earlier one that was published. Sizes are the rows of the files that count; adding them up, a log of statements
+    A file's age is the time between the beginning of the day it is dated and the night's end: nothing says that it was
+    written later that day. Last night is the latest earlier one that was published. Sizes are the rows of the files that count; adding them up, a log of statements
     never shrinks.
     """
     faults = []
@@ -44,11 +44,12 @@ def _age_fault(night: Night, table: str, source: TableSource, entry: dict[str, A
             f"Set tables.{table}.file_date, or max_age_hours: .inf to accept any age."
         )
     newest = max(dates)
-    age = (night.end - night.shop.night_end(newest)) / timedelta(hours=1)
+    age = (night.end - night.shop.night_end(newest - timedelta(days=1))) / timedelta(hours=1)
     if age <= limit:
         return ""
     return (
-        f"{table}: the newest file is of {newest}, {age:.0f} hours before the night's end (allowed: {limit:g}). "
+        f"{table}: the newest file is of {newest}, which began {age:.0f} hours before the night's end "
+        f"(allowed: {limit:g}). "
         "Deliver the days that are missing, with a header alone where nothing happened, and clear ingest."
     )
 
