@@ -467,6 +467,26 @@ def test_one_bad_consent_stops_the_night(shop: Shop, night: Night) -> None:
         stage.run(night)
 
 
+def test_a_suppressed_number_without_a_country_code_stops_the_night_unless_somebody_else_is_named(
+    shop: Shop, night: Night
+) -> None:
+    """Nobody's number is known in that form, so that the row would suppress nobody and nobody would notice."""
+    header = "customer_id,email,phone,channel,reason,occurred_at\n"
+    rest = ",sms,complaint,2026-02-01\n"
+    good = [f",,{phone}{rest}" for phone in ("+49 (0)151 0000019", "0049 151 1", "(+49) 151 1", "(00 49) 151")]
+    good += [f"ann,,0151 1{rest}", f",a@x.de,0151 1{rest}", ",dan@example.com,,email,hard_bounce,2026-02-01\n"]
+    deliver(shop, header + "".join(good), "suppressions.csv")
+    assert stage.run(night)["suppressions"] == 7
+    deliver(shop, header + "".join(good) + f",,(0)151 0000019{rest},,0151/19{rest}", "suppressions.csv")
+    with pytest.raises(
+        TooManyBadRows, match=r"no_country_code in phone x 2 \(first in line 9\): .* put the country code"
+    ):
+        stage.run(night)
+    deliver(shop, header + f",,0151 0000019{rest}", "suppressions.csv")
+    columns = {name: name for name in header.strip().split(",")} | {"phone": "'+49' || ltrim(phone, '0')"}
+    assert stage.run(Night(changed(shop, suppressions={"columns": columns}), toy.RUN_DATE))["suppressions"] == 1
+
+
 def test_too_many_bad_rows_are_judged_again_until_the_file_is_corrected(shop: Shop) -> None:
     good = (shop.folder / "inbox" / toy.RUN_DATE.isoformat() / "order_lines.csv").read_text()
     deliver(shop, lines("o1,ann,,green,x,9.90,2026-03-01 10:00:00"))
