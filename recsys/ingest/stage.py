@@ -62,6 +62,7 @@ def run(night: Night) -> dict[str, int | str]:
         feeds.judge(night, inputs)
         inputs["ledger"] = ledger.known(night)
         inputs["champion"] = champion.known(night.published)
+        inputs["erased_until"] = max(night.run_date, memory.first_unpublished(night.published)).isoformat()
         registry.save()
         write_json(night.inputs, inputs)
     return _write_raw(night, inputs)
