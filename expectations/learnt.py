@@ -1,4 +1,5 @@
-"""The independent re-count of what the lists were made from: whose behaviour was used, and what sold best.
+"""The independent re-count of what the lists were made from: whose behaviour was used, what it came to,
+and what sold best.
 
 Compares features/, which the model reads, with raw/; no SQL is shared with the dbt project.
 """
@@ -7,6 +8,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from expectations.activity import miscounted
 from expectations.facts import Facts
 from expectations.findings import found_none
 from expectations.permission import Permissions
@@ -17,7 +19,7 @@ SUITE = "recount/learnt"
 
 
 def check(night: Night, known: Facts, permissions: Permissions) -> list[Check]:
-    """Three checks: who may be personalised, whose interactions were learnt from, and the order of the popular list."""
+    """Who may be personalised, whose interactions were learnt from, what features count, how the popular list is."""
     handed = pl.read_parquet(night.features / "customers.parquet")
     learnt = pl.scan_parquet(night.features / "interactions.parquet").select("customer_id").unique().collect()
     popular = pl.read_parquet(night.features / "popularity.parquet", columns=["product_id", "rank"]).sort("rank")
@@ -32,9 +34,11 @@ def check(night: Night, known: Facts, permissions: Permissions) -> list[Check]:
     ranks = popularity(night, known, permissions)
     misplaced = popular.join(ranks, on=["product_id", "rank"], how="anti")
     missing = ranks.join(popular, on=["product_id", "rank"], how="anti")
+    miscounts, featured = miscounted(night, permissions)
     return [
         found_none(SUITE, "personalised_are_those_who_allow_it", misjudged.height, people.height, noun="customers"),
         found_none(SUITE, "learnt_from_those_who_allow_it", others.height, learnt.height, noun="customers"),
+        found_none(SUITE, "features_count_nothing_sensitive", miscounts, featured, noun="customers"),
         found_none(
             SUITE,
             "popular_counts_those_who_allow_it",

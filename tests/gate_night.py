@@ -51,6 +51,15 @@ WINDOW = {
 }
 """The day after the night in Germany, from the night's end on."""
 LEARNT = ("ann", "ben", "cat", "dan", "eve")
+DID = [
+    ("ann", 1, 1, 19.8),
+    ("ben", 1, 1, 29.7),
+    ("cat", 1, 2, 9.9),
+    ("dan", 1, 1, 19.8),
+    ("eve", 2, 2, 9.9),
+    ("fay", 0, 0, 0.0),
+]
+"""Orders, active days and spend of each."""
 POPULAR = ("green", "hammer", "black", "mint", "saw", "drill")
 EXPORTED = [customer for customer, status in STATUS.items() if status == "exported"]
 Change = Callable[[pl.DataFrame], pl.DataFrame]
@@ -209,10 +218,12 @@ def write_night(folder: Path) -> Night:
 
 
 def write_features(night: Night) -> None:
-    """What was learnt from: everybody allows it; the popular products in their order."""
+    """What was learnt from: everybody allows it; what each did; the popular products in their order."""
     people = pl.DataFrame({"customer_id": list(STATUS), "may_personalise": True})
     write_parquet(people, night.features / "customers.parquet")
     write_parquet(pl.DataFrame({"customer_id": LEARNT}), night.features / "interactions.parquet")
+    figures = pl.DataFrame(DID, schema=["customer_id", "orders", "active_days", "spend"], orient="row")
+    write_parquet(figures.cast({"spend": pl.Decimal(18, 4)}), night.features / "customer_features.parquet")
     ranks = range(1, len(POPULAR) + 1)
     write_parquet(pl.DataFrame({"product_id": POPULAR, "rank": ranks}), night.features / "popularity.parquet")
 

@@ -162,7 +162,7 @@ def test_by_default_one_message_per_contact_channel_and_day(compiled: Compiled, 
     default = [cap.model_dump(mode="json") for cap in load_default(tmp_path)]
     decisions = decided(compiled, tmp_path, caps=default)
     assert capped(decisions, "letters") == {
-        "ben": "Already 1 message by e-mail within 1 day, tonight's included; at most 1"
+        "ben": "Would be message 2 by e-mail within 1 day, tonight's others counted; at most 1 is allowed"
     }
     assert capped(decisions, "texts") == {}
     assert set(capped(decisions, "agents")) == {*NAMES} - {"dan"}
@@ -177,8 +177,8 @@ def load_default(folder: Path) -> list:
 
 def test_days_are_the_persons_own_and_the_campaign_day_is_the_last(compiled: Compiled, tmp_path: Path) -> None:
     for days, reason in (
-        (1, "Already 1 message by e-mail within 1 day, tonight's included; at most 1"),
-        (2, "Already 2 messages by e-mail within 2 days, tonight's included; at most 1"),
+        (1, "Would be message 2 by e-mail within 1 day, tonight's others counted; at most 1 is allowed"),
+        (2, "Would be message 3 by e-mail within 2 days, tonight's others counted; at most 1 is allowed"),
     ):
         caps = [{"contact_channel": "email", "days": days, "most": 1}]
         assert capped(decided(compiled, tmp_path / str(days), caps=caps), "letters")["ben"] == reason
@@ -188,11 +188,11 @@ def test_messages_to_an_old_id_and_to_the_same_address_count(compiled: Compiled,
     caps = [{"contact_channel": "email", "days": 7, "most": 3}, {"contact_channel": "sms", "days": 7, "most": 3}]
     decisions = decided(compiled, tmp_path, caps=caps, caps_own_campaigns=["recsys_*"])
     assert capped(decisions, "letters") == {
-        "dora": "Already 3 messages by e-mail within 7 days, tonight's included; at most 3",
-        "fay": "Already 4 messages by e-mail within 7 days, tonight's included; at most 3",
+        "dora": "Would be message 4 by e-mail within 7 days, tonight's others counted; at most 3 are allowed",
+        "fay": "Would be message 5 by e-mail within 7 days, tonight's others counted; at most 3 are allowed",
     }
     assert capped(decisions, "texts") == {
-        "cat": "Already 3 messages by text message within 7 days, tonight's included; at most 3"
+        "cat": "Would be message 4 by text message within 7 days, tonight's others counted; at most 3 are allowed"
     }
 
 
@@ -209,7 +209,7 @@ def test_our_own_messages_are_not_counted_twice(compiled: Compiled, tmp_path: Pa
 def test_a_question_in_the_same_message_is_no_second_one(compiled: Compiled, tmp_path: Path) -> None:
     """Fay's letters of three nights, and a question of its own four nights ago: four messages, not five."""
     caps = [{"contact_channel": "email", "days": 7, "most": 4}]
-    assert capped(decided(compiled, tmp_path / "4", caps=caps), "letters")["fay"].startswith("Already 4 messages")
+    assert capped(decided(compiled, tmp_path / "4", caps=caps), "letters")["fay"].startswith("Would be message 5 by")
     caps = [{"contact_channel": "email", "days": 7, "most": 5}]
     assert "fay" not in capped(decided(compiled, tmp_path / "5", caps=caps), "letters")
 
@@ -218,7 +218,7 @@ def test_across_contact_channels_the_first_audience_gets_the_person(compiled: Co
     caps = [{"days": 1, "most": 1}]
     decisions = decided(compiled, tmp_path, caps=caps)
     assert decisions["letters"]["ann"][0] == "exported"
-    reason = "Already 1 message over all contact channels within 1 day, tonight's included; at most 1"
+    reason = "Would be message 2 over all contact channels within 1 day, tonight's others counted; at most 1 is allowed"
     assert capped(decisions, "texts")["ann"] == reason
     assert set(capped(decisions, "texts")) == {*NAMES}
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expectations import evidence as evidence_of
-from expectations import facts, permission, recount
+from expectations import facts, learnt, permission, recount
 from expectations.evidence import Evidence, file_of
 from expectations.permission import Permissions, newest_statements, suppressed
 from recsys.night import Night
@@ -445,3 +445,41 @@ def test_a_night_without_any_consent_exports_nobody(night: Night) -> None:
     for channel in night.shop.channels:
         checks = {check.check: check for check in recount.check(evidence, permissions, channel)}
         assert checks["newest_statement_is_granted"].detail == "2 of 2 rows"
+
+
+def failed_features(night: Night) -> set[str]:
+    permissions = permission.gather(night)
+    checks = learnt.check(night, facts.gather(night, permissions), permissions)
+    return {check.check for check in checks if not check.passed}
+
+
+@pytest.mark.parametrize("product", ["test", "gone"])
+def test_a_feature_that_counts_what_is_sensitive_or_not_in_the_range_is_found(night: Night, product: str) -> None:
+    """Ann bought such a product and looked at it on other days, and something else with it. That is in no figure."""
+    line = {"order_id": "s1", "customer_id": "ann", "product_id": product, "quantity": 1, "unit_price": "9.90"}
+    moment = datetime(2026, 3, 20, 10)
+    view = {"event_id": "s2", "customer_id": "ann", "product_id": product, "event_type": "view", "occurred_at": moment}
+    toy.write_raw(
+        night,
+        order_lines=[
+            *toy.ROWS["order_lines"],
+            line | {"ordered_at": moment},
+            line | {"order_id": "o1", "ordered_at": moment},
+        ],
+        web_events=[*toy.ROWS["web_events"], view],
+    )
+    assert failed_features(night) == set()
+    for column, value in (("orders", 2), ("active_days", 2), ("spend", 29.7)):
+        gate_night.write_features(night)
+        is_ann = pl.col("customer_id") == "ann"
+        change = pl.when(is_ann).then(pl.lit(value)).otherwise(column).cast(pl.Float64).alias(column)
+        gate_night.change_parquet(
+            night.features / "customer_features.parquet", lambda it, do=change: it.with_columns(do)
+        )
+        assert failed_features(night) == {"features_count_nothing_sensitive"}, column
+
+
+def test_a_visit_about_no_product_is_an_active_day(night: Night) -> None:
+    visit = {"event_id": "s2", "customer_id": "ann", "event_type": "search", "occurred_at": datetime(2026, 3, 20)}
+    with_rows(night, "web_events", visit)
+    assert failed_features(night) == {"features_count_nothing_sensitive"}

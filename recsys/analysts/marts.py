@@ -77,13 +77,13 @@ MARTS: tuple[Mart, ...] = (
     Mart(
         "features",
         "customer_features",
-        "One row per customer who may be personalised: how recently, how often and for how much.",
+        "One row per customer who may be personalised: how recently, how often, how much. Nothing sensitive counts.",
         ("customer_id",),
         _CUSTOMER
         | {
             "orders": "Orders so far",
             "products_bought": "Different products bought",
-            "active_days": "Days with at least one order",
+            "active_days": "Days with an order or a visit",
             "recency_days": "Days since the last order; null when there is none",
             "orders_90d": "Orders within the last 90 days",
             "median_days_between_orders": "Middle gap between days with orders; null with fewer than two",

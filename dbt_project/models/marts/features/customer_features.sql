@@ -1,3 +1,5 @@
+-- Sensitive purchases and visits are in no figure: the difference from what is counted elsewhere would tell of them. Nor
+-- is what is not in the range, about which nobody knows whether it is sensitive. A visit without a product is counted.
 with customers as (
 
     select customer_id from {{ ref('dim_customers') }} where may_personalise
@@ -10,15 +12,27 @@ settings as (
 
 ),
 
+products as (
+
+    select product_id from {{ ref('stg_shop__products') }} where sensitive is distinct from true
+
+),
+
 order_lines as (
 
-    select * from {{ ref('int_order_lines__attributed') }} where customer_id is not null
+    select order_lines.*
+    from {{ ref('int_order_lines__attributed') }} as order_lines
+    inner join products on order_lines.product_id = products.product_id
+    where order_lines.customer_id is not null
 
 ),
 
 web_events as (
 
-    select * from {{ ref('int_web_events__attributed') }}
+    select web_events.*
+    from {{ ref('int_web_events__attributed') }} as web_events
+    left join products on web_events.product_id = products.product_id
+    where web_events.product_id is null or products.product_id is not null
 
 ),
 

@@ -195,10 +195,11 @@ final as (
                 else 'No time of the campaign day is left outside the quiet hours'
             end
             when 'control' then 'In the control group, which is never contacted'
-            when 'capped' then 'Already ' || messages || case messages when 1 then ' message ' else ' messages ' end
+            when 'capped' then 'Would be message ' || (messages + 1) || ' '
             || case when is_capped_by_own then by_channel else 'over all contact channels' end
             || ' within ' || coalesce(days, hours) || case when days is not null then ' day' else ' hour' end
-            || case coalesce(days, hours) when 1 then '' else 's' end || ', tonight''s included; at most ' || most
+            || case coalesce(days, hours) when 1 then '' else 's' end || ', tonight''s others counted; at most ' || most
+            || case most when 1 then ' is' else ' are' end || ' allowed'
             when 'nothing_new' then 'The list is the one last exported, in the night of '
             || strftime(unchanged_since, '%Y-%m-%d')
             when 'too_few_items' then 'Too few recommended products: ' || items || ' of at least ' || min_items
