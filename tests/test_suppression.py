@@ -106,6 +106,17 @@ def test_whoever_registers_anew_is_recognised_by_the_address_on_the_channel_it_l
     ]
 
 
+def test_whoever_unsubscribed_from_a_message_and_registers_anew_is_recognised(shop: Shop) -> None:
+    night = Night(shop, toy.RUN_DATE)
+    sent = {"message_id": "m1", "customer_id": "ann", "channel": "email", "sent_at": toy._at("2026-03-01T00:00:00")}
+    left = {"message_id": "m1", "event_type": "unsubscribe", "occurred_at": toy._at("2026-03-02T00:00:00")}
+    opened = left | {"event_type": "open"}
+    toy.write_raw(night, customers=[toy._customer("ann")], contacts=[sent], engagements=[left, opened], suppressions=[])
+    memory.remember(night)
+    anew = toy._customer("new", email="ann@example.com")
+    assert found(night_with(shop, NEXT, [anew, toy._customer("ben")])) == [("new", "email", "unsubscribe")]
+
+
 def test_the_memory_only_grows_and_keeps_the_earliest_moment(shop: Shop) -> None:
     ann = toy._customer("ann")
     early, late = suppression(email="ann@example.com"), suppression(email="ann@example.com")

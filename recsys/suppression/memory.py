@@ -73,6 +73,11 @@ _TONIGHT = """
         SELECT customer_id, normalised_email(email) AS email, normalised_phone(phone) AS phone,
             CASE reason WHEN 'erased' THEN 'all' ELSE channel END AS channel, reason, occurred_at
         FROM read_parquet($suppressions)
+        UNION ALL
+        SELECT customer_id, NULL, NULL, channel,
+            CASE event_type WHEN 'bounce' THEN 'hard_bounce' ELSE event_type END, occurred_at
+        FROM read_parquet($engagements) JOIN read_parquet($contacts) USING (message_id)
+        WHERE event_type IN ('unsubscribe', 'complaint', 'bounce')
     ), found AS (
         SELECT 'customer_id' AS kind, customer_id AS value, channel, reason, occurred_at FROM said
         UNION ALL SELECT 'email', email, channel, reason, occurred_at FROM said
@@ -88,7 +93,8 @@ _TONIGHT = """
     FROM found WHERE value IS NOT NULL
 """
 """A suppression that names a customer also speaks for the customer's addresses, each on the channel it leads to; an
-erasure does on every channel."""
+erasure does on every channel. Whoever unsubscribes from a message, complains or bounces, is suppressed on its channel.
+"""
 
 
 def key_of(published: Path) -> Key | None:
@@ -183,6 +189,8 @@ def remember(night: Night) -> dict[str, int | str]:
     given = {
         "customers": str(night.raw / "customers.parquet"),
         "suppressions": str(night.raw / "suppressions.parquet"),
+        "engagements": str(night.raw / "engagements.parquet"),
+        "contacts": str(night.raw / "contacts.parquet"),
         "since": night.run_date + timedelta(days=1),
     }
     return {"remembered": add(night.published, key, _TONIGHT, given, night.raw)}
