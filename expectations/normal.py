@@ -3,7 +3,8 @@
 import polars as pl
 
 EDGE = r"^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$"
-PHONE_NOISE = r"[\p{Z}\p{C}()./-]+"
+PHONE_NOISE = r"[\p{Z}\p{C}./-]+"
+TRUNK_ZERO = r"^([()]*(?:\+|00)[()]*[1-9][0-9]{0,2}[()]*)\(0\)"
 
 
 def normalised_email(column: str) -> pl.Expr:
@@ -13,6 +14,10 @@ def normalised_email(column: str) -> pl.Expr:
 
 
 def normalised_phone(column: str) -> pl.Expr:
-    """A phone number in the form in which two are compared: digits, a + for a leading 00; null when nothing is left."""
-    text = pl.col(column).str.replace_all(PHONE_NOISE, "").str.replace("^00", "+")
+    """A phone number in the form in which two are compared; null when nothing is left.
+
+    Digits, with a + for a leading 00, and without the (0) that some write after a country code.
+    """
+    text = pl.col(column).str.replace_all(PHONE_NOISE, "").str.replace(TRUNK_ZERO, "${1}")
+    text = text.str.replace_all("[()]+", "").str.replace("^00", "+")
     return pl.when(text != "").then(text).alias(column)

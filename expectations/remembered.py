@@ -1,5 +1,8 @@
 """What the suppression memory knows about tonight's customers, looked up anew from raw/ and the memory itself."""
 
+import json
+from datetime import date
+
 import polars as pl
 
 from expectations.normal import normalised_email, normalised_phone
@@ -21,7 +24,8 @@ def remembered(night: Night) -> pl.DataFrame:
     key = key_of(night.published)
     if key is None or not path.exists():
         return FOUND.to_frame()
-    memory = pl.read_parquet(path).filter(pl.col("since") <= night.run_date)
+    until = pl.when(pl.col("reason") == "erased").then(_erasures_known(night)).otherwise(night.run_date)
+    memory = pl.read_parquet(path).filter(pl.col("since") <= until)
     people = pl.read_parquet(night.raw / "customers.parquet", columns=["customer_id", "email", "phone"])
     values = {
         "email": normalised_email("email"),
@@ -38,3 +42,9 @@ def remembered(night: Night) -> pl.DataFrame:
             carried.join(pl.DataFrame([distinct, hashes]), on="value").join(told, on="hash").select(FOUND.names())
         )
     return pl.concat(found)
+
+
+def _erasures_known(night: Night) -> date:
+    """Up to which date erasures count: a night that was late knows of later ones than its own."""
+    said = json.loads(night.inputs.read_text(encoding="utf-8")).get("erased_until") if night.inputs.exists() else None
+    return night.run_date if said is None else max(night.run_date, date.fromisoformat(said))

@@ -5,7 +5,8 @@ import duckdb
 NORMAL_FORMS = {
     "normalised_email": r"nullif(lower(regexp_replace(text, '^[\p{Z}\p{C}]+|[\p{Z}\p{C}]+$', '', 'g')), '')",
     "normalised_phone": (
-        r"nullif(regexp_replace(regexp_replace(text, '[\p{Z}\p{C}()./-]+', '', 'g'), '^00', '+'), '')"
+        r"nullif(regexp_replace(regexp_replace(regexp_replace(regexp_replace(text, '[\p{Z}\p{C}./-]+', '', 'g'), "
+        r"'^([()]*(?:[+]|00)[()]*[1-9][0-9]{0,2}[()]*)[(]0[)]', '\1'), '[()]+', '', 'g'), '^00', '+'), '')"
     ),
 }
 """How addresses are compared: as by the macros of these names in the dbt project."""

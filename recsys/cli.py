@@ -179,11 +179,12 @@ def erase(
     done = erase_customers(load_shop(shop_file), asked, on.date())
     for place in done.unknown:
         console.print(f"customer {place} of {done.customers}: not known; the id is remembered all the same")
-    console.print(", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in done.counts.items()))
-    console.print(f"report: {done.report}", soft_wrap=True)
     rebuilt = done.night is None or pipeline.rebuild_night(shop_file, done.night, console.print)
     if not rebuilt:
         console.print(f"They are erased, but the night of {done.night} could not be made again: see its page.")
+    told = ", ".join(done.channels) or "none"
+    console.print(f"channels whose published files had them: {told}", soft_wrap=True)
+    console.print(f"report: {done.report}", soft_wrap=True)
     raise typer.Exit(0 if rebuilt and len(done.unknown) < done.customers else 1)
 
 

@@ -107,10 +107,14 @@ class Ingest(Settings):
 
     max_bad_share: float = Field(0.005, ge=0, le=1, description="Share of bad rows per table and night that stops it")
     max_permission_age_hours: float = Field(
-        36, gt=0, description="How old the newest file of consents and of suppressions may be at the night's end"
+        36,
+        gt=0,
+        description="How old the newest file of consents and of suppressions may be at the night's end. A file is as "
+        "old as the day it is dated: the night's own is 24 hours old, and that of the day before 48, too old",
     )
     accept_smaller_on: list[date] = Field(
-        default_factory=list, description="Nights on which consents or suppressions may be fewer than the night before"
+        default_factory=list,
+        description="Nights on which consents or suppressions that the last published night had may be gone",
     )
 
 

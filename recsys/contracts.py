@@ -55,6 +55,8 @@ class Contract:
     required: bool = False
     tolerates_bad_rows: bool = True
     """False for permission tables: a single bad row stops the night."""
+    forbidden: tuple[tuple[str, str, str], ...] = ()
+    """Column, reason and SQL condition of what no row may be as a whole."""
     binding_early: str | None = None
     """SQL condition on rows that count as soon as they are known, even when they are dated after the night's end."""
 
@@ -201,12 +203,26 @@ CONTRACTS: dict[str, Contract] = {
             grain="one statement",
             moment="occurred_at",
             any_of=(("customer_id", "email", "phone"),),
+            forbidden=(
+                (
+                    "phone",
+                    "no_country_code",  # such a number is nobody's, and nothing else says whom the row is about
+                    "customer_id IS NULL AND email IS NULL "
+                    r"AND NOT regexp_matches(phone, '^[ ()./-]*(\+|0[ ()./-]*0)')",
+                ),
+            ),
             tolerates_bad_rows=False,
             binding_early="true",
             columns=(
                 _id("customer_id", "Whom it is about", personal=True),
                 Column("email", "VARCHAR", "Or which e-mail address", pattern=r"[^<>,;:\"]+", personal=True),
-                Column("phone", "VARCHAR", "Or which phone number", pattern=r"[+0-9 ()./-]{4,}", personal=True),
+                Column(
+                    "phone",
+                    "VARCHAR",
+                    "Or which phone number, with country code",
+                    pattern=r"[+0-9 ()./-]{4,}",
+                    personal=True,
+                ),
                 Column(
                     "channel",
                     "VARCHAR",

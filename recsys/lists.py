@@ -5,6 +5,7 @@ The night makes its lists with it, and the evaluation those of earlier nights; s
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -35,11 +36,10 @@ class Features:
 
     settings: Recommend
     end: datetime
-    events: pl.DataFrame
+    folder: Path
     interactions: pl.DataFrame
     products: pl.DataFrame
     customers: pl.DataFrame
-    customer_features: pl.DataFrame
     popularity: pl.DataFrame
     product_topics: pl.DataFrame
     rested_products: pl.DataFrame
@@ -48,25 +48,23 @@ class Features:
     @classmethod
     def of(cls, night: Night) -> "Features":
         """Those of a night. Raises StageInputMissing when the features stage has not run."""
-        names = (
-            "events",
-            "interactions",
-            "products",
-            "customers",
-            "customer_features",
-            "popularity",
-            "product_topics",
-            "rested_products",
-        )
-        frames = {name: _feature(night, name) for name in names}
-        rules = TopicRules(_feature(night, "topic_rules"), frames["product_topics"], _feature(night, "due_products"))
+        names = ("interactions", "products", "customers", "popularity", "product_topics", "rested_products")
+        folder = night.features
+        frames = {name: _feature(folder, name) for name in names}
+        rules = TopicRules(_feature(folder, "topic_rules"), frames["product_topics"], _feature(folder, "due_products"))
         limits = Limits(rules, Variety.of(frames["products"], night.shop.variety))
-        return cls(settings=night.recommend, end=night.end, limits=limits, **frames)
+        return cls(settings=night.recommend, end=night.end, folder=folder, limits=limits, **frames)
 
-    @property
+    @cached_property
+    def customer_features(self) -> pl.DataFrame:
+        """What dbt says about each customer who allows personalisation. Read when first asked for."""
+        return _feature(self.folder, "customer_features")
+
+    @cached_property
     def history(self) -> History:
-        """The same as a ranker is to have it."""
-        return History(self.end, self.events, self.products, self.product_topics, self.customer_features)
+        """All that is known, event by event, as a ranker is to have it. Read when first asked for."""
+        events = _feature(self.folder, "events")
+        return History(self.end, events, self.products, self.product_topics, self.customer_features)
 
     @property
     def weighted(self) -> pl.DataFrame:
@@ -124,8 +122,8 @@ class Learnt:
         return ranked(individual, popular, limits, k)
 
 
-def _feature(night: Night, name: str) -> pl.DataFrame:
-    path = night.features / f"{name}.parquet"
+def _feature(folder: Path, name: str) -> pl.DataFrame:
+    path = folder / f"{name}.parquet"
     if not path.is_file():
-        raise StageInputMissing(f"{path}: missing. Run the features stage of {night.run_date} first.")
+        raise StageInputMissing(f"{path}: missing. Run the features stage of {folder.parent.name} first.")
     return pl.read_parquet(path)

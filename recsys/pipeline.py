@@ -141,13 +141,20 @@ def rebuild_night(shop_file: Path, run_date: date, progress: Callable[[str], Non
             exported = importlib.import_module(MODULES["export"]).channels(night)
             channels = [channel for channel in exported if (night.audience(channel) / SUCCESS).is_file()]
         for channel in channels:
-            passed = passed and _in_process(shop_file, run_date, stage, channel, progress)
-    return _in_process(shop_file, run_date, "report", None, progress) and passed
+            passed = passed and _in_process(shop_file, run_date, stage, channel, progress, quiet=True)
+    return _in_process(shop_file, run_date, "report", None, progress, quiet=True) and passed
 
 
 def _in_process(
-    shop_file: Path, run_date: date, stage: str, channel: str | None, progress: Callable[[str], None]
+    shop_file: Path,
+    run_date: date,
+    stage: str,
+    channel: str | None,
+    progress: Callable[[str], None],
+    *,
+    quiet: bool = False,
 ) -> bool:
+    """Run a stage; True when it passed. `quiet` keeps its counts off the screen; what it logs is shown."""
     arguments = [str(shop_file), run_date.isoformat()]
     if stage == "gate":
         command = [sys.executable, "-m", "expectations.gate", *arguments]
@@ -157,7 +164,13 @@ def _in_process(
             command += ["--channel", channel]
     name = stage if channel is None else f"{stage} {channel}"
     started = perf_counter()
-    done = subprocess.run(command, check=False, preexec_fn=die_with_parent, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    done = subprocess.run(
+        command,
+        check=False,
+        preexec_fn=die_with_parent,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.DEVNULL if quiet else None,
+    )
     progress(f"{name:<24} {'done' if done.returncode == 0 else 'FAILED'} after {perf_counter() - started:.1f} s")
     return done.returncode == 0
 

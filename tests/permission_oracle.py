@@ -34,7 +34,14 @@ def plain_email(text: str | None) -> str | None:
 
 
 def plain_phone(text: str | None) -> str | None:
-    kept = "".join(c for c in text or "" if not is_invisible(c) and c not in "()./-")
+    seen = "".join(c for c in text or "" if not is_invisible(c) and c not in "./-")
+    before, zero, after = seen.partition("(0)")
+    code = before.strip("()")
+    for prefix in ("+", "00"):
+        digits = code.removeprefix(prefix).strip("()")
+        if zero and code.startswith(prefix) and re.fullmatch("[1-9][0-9]{0,2}", digits):
+            seen = before + after
+    kept = seen.replace("(", "").replace(")", "")
     return ("+" + kept[2:] if kept.startswith("00") else kept) or None
 
 

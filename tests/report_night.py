@@ -19,6 +19,7 @@ from expectations.columns import TABLES
 from recsys.audit import Check, Verdict
 from recsys.config import Shop, load_shop
 from recsys.database import connect
+from recsys.evaluation.stage import TABLE_SCHEMA
 from recsys.files import private_folder, sha256_of, write_json
 from recsys.ingest.assemble import QUARANTINE_SCHEMA
 from recsys.manifest import MANIFEST, SUCCESS, Manifest, PublishedFile
@@ -148,6 +149,16 @@ def build(
         failed = bool(error) and stage == until
         stage_file(night, stage, status="failed" if failed else "done", error=error if failed else "")
     return night
+
+
+def evaluate(night: Night) -> None:
+    """One score of the lists that were shipped, as the evaluate stage would leave it."""
+    scores = pl.DataFrame(
+        [(night.run_date, date(2026, 3, 4), 28, "next", "shipped", "everybody", "", "hit_rate", 4, 0.5, 0.25, 0.75)],
+        schema=TABLE_SCHEMA,
+        orient="row",
+    )
+    write_parquet(scores, night.evaluation / "scores.parquet")
 
 
 def stage_file(night: Night, stage: str, *, status: str = "done", error: str = "") -> None:

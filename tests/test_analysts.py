@@ -396,6 +396,7 @@ def test_the_queries_in_the_readme_work_as_pasted(nights):
     queries = re.findall(r"```sql\n(-- analysts\.duckdb.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     assert len(queries) >= 3
     for night in nights:
+        report_night.evaluate(night)
         analysts.run(night)
     with reader(nights[0].analysts) as con:
         customer = re.compile(r"customer_id = '[^']*'")

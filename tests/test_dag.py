@@ -114,6 +114,7 @@ class Run:
         self.folder = folder
         self.home = folder / "airflow"
         self.shop: Shop = toy.write_shop(folder / "shop")
+        toy.deliver_permissions(self.shop, toy.RUN_DATE + timedelta(days=1))
         self.printed = ""
 
     def night(self, days: int = 0) -> Night:

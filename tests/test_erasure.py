@@ -16,11 +16,12 @@ from airflow_run import tree
 from erasure_shop import CANARIES, KIM, NEXT, SHARED, deliver_next_day, left, run
 from typer.testing import CliRunner
 
+from expectations.remembered import remembered
 from recsys.cli import app
 from recsys.config import Shop, load_shop
 from recsys.demo.shop import write_demo
 from recsys.erasure import records
-from recsys.erasure.erase import erase, read_request, request_in_sandbox
+from recsys.erasure.erase import _remember, erase, read_request, request_in_sandbox
 from recsys.errors import ConfigError, ErasureUnfinished, SuppressionKeyUnfit
 from recsys.files import read_json
 from recsys.ingest import stage
@@ -85,6 +86,7 @@ def test_afterwards_no_byte_holds_her(story: Story) -> None:
     done = erase(story.shop, [KIM], date(2026, 4, 1))
     assert left(story.shop.root, *CANARIES) == {}
     assert (done.customers, done.unknown, done.night) == (1, (), toy.RUN_DATE)
+    assert done.channels == ("crm_file", "email_file")
     assert (done.counts["nights"], done.counts["audiences"], done.counts["audience_rows"]) == (1, 2, 2)
     assert [path for path in story.shop.root.rglob("*") if path.stat().st_mode & 0o077] == []
 
@@ -238,7 +240,7 @@ def test_killed_anywhere_it_is_finished_by_the_next_one(
 def test_an_erasure_that_was_interrupted_is_finished_by_one_of_somebody_else(story: Story, tmp_path: Path) -> None:
     shop = story.copy(tmp_path / "shop")
     subprocess.run([*COMMAND, shop.path, "2026-04-01", "40", KIM], capture_output=True, check=False)
-    erase(shop, ["ann"], date(2026, 4, 2))
+    erase(shop, ["ann"], date(2026, 4, 1))
     assert left(shop.root, *CANARIES) == {}
     holders = left(shop.root, "ann@example.com").get("ann@example.com", [])
     assert [name for name in holders if not name.startswith("dbt/")] == []  # where unit tests speak of another Ann
@@ -255,7 +257,59 @@ def test_an_id_that_is_not_known_is_remembered_all_the_same(tmp_path: Path) -> N
     stage.run(Night(shop, toy.RUN_DATE))
     people = pl.read_parquet(Night(shop, toy.RUN_DATE).raw / "customers.parquet")
     assert "ann" not in people["customer_id"].to_list()
-    assert erase(shop, ["ann", "nobody"], date(2026, 4, 2)).unknown == ()
+    assert erase(shop, ["ann", "nobody"], date(2026, 4, 1)).unknown == ()
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_whoever_has_an_erased_address_is_known_on_every_night_that_is_not_published(
+    tmp_path: Path, published: bool
+) -> None:
+    """Also on nights that are late, and whatever date the erasure has; not when a published night is made again."""
+    shop = toy.write_shop(tmp_path)
+    newest, late = Night(shop, toy.RUN_DATE), Night(shop, date(2026, 3, 28))
+    stage.run(newest)
+    erase(shop, ["ann"], date(2026, 4, 1))
+    if published:
+        newest.audience("email_file").mkdir(parents=True)
+        (newest.audience("email_file") / "_SUCCESS").touch()
+    again = toy.frame("customers", [toy._customer("new", email="ANN@example.com")])
+    inbox = shop.folder / "inbox"
+    for day in (date(2026, 3, 28), NEXT):
+        shutil.copytree(inbox / toy.RUN_DATE.isoformat(), inbox / day.isoformat(), dirs_exist_ok=True)
+        again.select(name for name, kind in again.schema.items() if not isinstance(kind, pl.List)).write_csv(
+            inbox / day.isoformat() / "customers.csv", datetime_format="%Y-%m-%d %H:%M:%S"
+        )
+    for night in (late, Night(shop, NEXT)):
+        stage.run(night)
+        assert pl.read_parquet(night.raw / "remembered_suppressions.parquet")["reason"].to_list() == ["erased"]
+        assert remembered(night).select("customer_id", "reason").unique().rows() == [("new", "erased")]
+
+
+def test_an_erasure_after_publication_leaves_the_published_night_as_it_was(tmp_path: Path) -> None:
+    shop = toy.write_shop(tmp_path)
+    key = memory.key_of(shop.root / "published")
+    assert key is not None
+    night = Night(shop, toy.RUN_DATE)
+    assert memory.first_unpublished(night.published) == date.min
+    night.audience("email_file").mkdir(parents=True)
+    (night.audience("email_file") / "_SUCCESS").touch()
+    assert memory.first_unpublished(night.published) == NEXT
+    hashes = pl.DataFrame({"person": ["p"], "kind": ["email"], "hash": [HASH("ann@example.com")]})
+    _remember(shop.root, key, hashes, NEXT)
+    assert pl.read_parquet(night.published / memory.MEMORY)["since"].unique().to_list() == [NEXT]
+    toy.write_raw(night)
+    assert pl.read_parquet(night.raw / "remembered_suppressions.parquet").is_empty()
+    assert remembered(night).is_empty()
+
+
+def test_a_date_that_no_night_can_have_is_refused(tmp_path: Path) -> None:
+    shop = toy.write_shop(tmp_path)
+    stage.run(Night(shop, toy.RUN_DATE))
+    with pytest.raises(
+        ConfigError, match=r"date: 2027-01-01 is later than the day after the newest night \(2026-03-31\)"
+    ):
+        erase(shop, ["ann"], date(2027, 1, 1))
+    assert not (shop.root / "published").exists()
 
 
 @pytest.mark.thorough
@@ -323,5 +377,10 @@ def test_the_command_says_who_is_not_known_and_ends_with_1_when_nobody_is(tmp_pa
     done = CliRunner().invoke(app, ["erase", str(shop.path), "--file", str(asked), "--date", "2026-04-01"])
     assert (done.exit_code, "customer 2 of 2: not known" in done.stdout) == (0, True), done.output
     assert "ben" not in done.stdout.replace(str(tmp_path), "")
+    *_, channels, report = done.stdout.splitlines()
+    assert channels == "channels whose published files had them: none"
+    assert report.startswith("report: ")
+    assert report.endswith(".json")
+    assert "{" not in done.stdout
     done = CliRunner().invoke(app, ["erase", str(shop.path), "stranger", "--date", "2026-04-01"])
     assert (done.exit_code, "customer 1 of 1: not known" in done.stdout) == (1, True), done.output

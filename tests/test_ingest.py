@@ -27,7 +27,9 @@ LINE = "o{n},ann,,green,1,9.90,2026-03-0{day} 10:00:00"
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
-    return toy.write_shop(tmp_path)
+    written = toy.write_shop(tmp_path)
+    toy.deliver_permissions(written, toy.RUN_DATE + timedelta(days=1))
+    return written
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ def test_a_late_row_lands_on_its_own_date_in_the_night_that_brings_it(shop: Shop
     counts = stage.run(tomorrow)
     late = raw(tomorrow).filter(pl.col("order_id") == "o9")
     assert late["ordered_at"].to_list()[0].date() == date(2026, 3, 9)
-    assert counts["new_files"] == 1
+    assert counts["new_files"] == 3  # with the day's consents and suppressions
 
 
 def test_the_order_of_arrival_does_not_matter(tmp_path: Path) -> None:
@@ -463,6 +465,26 @@ def test_one_bad_consent_stops_the_night(shop: Shop, night: Night) -> None:
     path.write_text(path.read_text().replace("granted", "perhaps", 1))
     with pytest.raises(TooManyBadRows, match=r"consents: 1 of 14 .* not_allowed in status x 1 \(first in line 2\)"):
         stage.run(night)
+
+
+def test_a_suppressed_number_without_a_country_code_stops_the_night_unless_somebody_else_is_named(
+    shop: Shop, night: Night
+) -> None:
+    """Nobody's number is known in that form, so that the row would suppress nobody and nobody would notice."""
+    header = "customer_id,email,phone,channel,reason,occurred_at\n"
+    rest = ",sms,complaint,2026-02-01\n"
+    good = [f",,{phone}{rest}" for phone in ("+49 (0)151 0000019", "0049 151 1", "(+49) 151 1", "(00 49) 151")]
+    good += [f"ann,,0151 1{rest}", f",a@x.de,0151 1{rest}", ",dan@example.com,,email,hard_bounce,2026-02-01\n"]
+    deliver(shop, header + "".join(good), "suppressions.csv")
+    assert stage.run(night)["suppressions"] == 7
+    deliver(shop, header + "".join(good) + f",,(0)151 0000019{rest},,0151/19{rest}", "suppressions.csv")
+    with pytest.raises(
+        TooManyBadRows, match=r"no_country_code in phone x 2 \(first in line 9\): .* put the country code"
+    ):
+        stage.run(night)
+    deliver(shop, header + f",,0151 0000019{rest}", "suppressions.csv")
+    columns = {name: name for name in header.strip().split(",")} | {"phone": "'+49' || ltrim(phone, '0')"}
+    assert stage.run(Night(changed(shop, suppressions={"columns": columns}), toy.RUN_DATE))["suppressions"] == 1
 
 
 def test_too_many_bad_rows_are_judged_again_until_the_file_is_corrected(shop: Shop) -> None:

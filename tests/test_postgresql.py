@@ -145,6 +145,7 @@ def test_the_same_rows_are_the_same_bytes_and_new_rows_replace_them(shop: Shop, 
 def test_the_next_night_reads_what_was_ordered_since(shop: Shop) -> None:
     stage.run(Night(shop, toy.RUN_DATE))
     tomorrow = Night(shop, toy.RUN_DATE + timedelta(days=1))
+    toy.deliver_permissions(shop, tomorrow.run_date)
     stage.run(tomorrow)
     assert [row[0] for row in rows(tomorrow)] == ["1", "2", "2", "3"]
 

@@ -52,7 +52,7 @@ def test_a_green_night_shows_counts_seconds_and_paths(whole, tmp_path, monkeypat
     assert "export.email_file 1.2 210" in lines
     assert "left since the last file 2 1" in lines
     assert "to be asked 1 1" in lines
-    assert "together 16.2" in lines
+    assert "together 17.5" in lines
     assert lines[-7:] == [
         "audience file shop/data/published/audiences/email_file/2026-03-31/email_file_20260331.csv",
         "audience file shop/data/published/audiences/crm_file/2026-03-31/crm_file_20260331.csv",
@@ -88,7 +88,7 @@ def test_a_red_gate_says_which_check_and_nothing_counts_as_exported(tmp_path):
     exports = (
         "export.email_file, export.crm_file, export.check_in_email_file, export.check_in_crm_file, export.catalogue"
     )
-    assert f"not done: {exports}, publish" in lines
+    assert f"not done: {exports}, evaluate, publish" in lines
     assert "exported (2, not exported) (2, not exported)" in lines
     assert not any(line.startswith("audience file") for line in lines)
 

@@ -197,7 +197,7 @@ def test_the_gate_is_red_when_a_remembered_suppression_was_overlooked(tmp_path: 
 
 
 ADDRESSES = st.sampled_from(["a@x.de", " A@X.de", "b@x.de", "B@x.de\t", "", None])
-PHONES = st.sampled_from(["+49151", "0049 151", "+49 (152)", "+49-152", None])
+PHONES = st.sampled_from(["+49151", "0049 151", "+49 (152)", "+49-152", "+49 (0)151", "(0049)(0) 152", "(0)151", None])
 IDS = st.sampled_from(["ann", "ben", "cat", "dan"])
 
 

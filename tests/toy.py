@@ -203,6 +203,15 @@ def write_shop(folder: Path, **rows: list[dict[str, object]]) -> Shop:
     return load_shop(path)
 
 
+def deliver_permissions(shop: Shop, day: date) -> None:
+    """A day on which nobody said anything: consents and suppressions with a header alone."""
+    inbox = shop.folder / "inbox"
+    (inbox / day.isoformat()).mkdir(parents=True, exist_ok=True)
+    for name in ("consents", "suppressions"):
+        header = (inbox / RUN_DATE.isoformat() / f"{name}.csv").read_text().splitlines(keepends=True)[0]
+        (inbox / day.isoformat() / f"{name}.csv").write_text(header)
+
+
 def raw_frame(night: Night, table: str, rows: list[dict[str, object]] | None = None) -> pl.DataFrame:
     """The rows of one table that a night may read, as ingest orders them: those in time, and a customer's no."""
     contract, every = CONTRACTS[table], frame(table, rows)

@@ -4,11 +4,12 @@
 {%- endmacro %}
 
 {#
-  Phone numbers are compared without white space, dashes, parentheses, dots and slashes, and with + for a leading 00.
-  Null when nothing is left.
+  Phone numbers are compared without white space, dashes, parentheses, dots and slashes, and with + for a leading 00. A (0)
+  after the country code is dialled only inside the country, and is nothing here. Null when nothing is left.
 #}
 {% macro normalised_phone(column) -%}
-    nullif(regexp_replace(regexp_replace({{ column }}, '[\p{Z}\p{C}()./-]+', '', 'g'), '^00', '+'), '')
+    nullif(regexp_replace(regexp_replace(regexp_replace(regexp_replace({{ column }}, '[\p{Z}\p{C}./-]+', '', 'g'),
+        '^([()]*(?:[+]|00)[()]*[1-9][0-9]{0,2}[()]*)[(]0[)]', '\1'), '[()]+', '', 'g'), '^00', '+'), '')
 {%- endmacro %}
 
 {#

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from recsys.erasure.people import find
 from recsys.erasure.records import Report
 from recsys.erasure.screen import Screen
 from recsys.errors import ConfigError, SuppressionKeyUnfit
-from recsys.files import private_folder, sweep
+from recsys.files import private_folder, read_json, sweep
 from recsys.lock import exclusive
 from recsys.suppression import memory
 from recsys.suppression.key import FEWEST_BYTES, KEY_ENV, Key
@@ -44,6 +44,8 @@ class Erased:
     customers: int
     unknown: tuple[int, ...]
     counts: dict[str, int]
+    channels: tuple[str, ...]
+    """Whose files had reached the customers, by the report; also what earlier attempts found."""
     report: Path
     night: date | None
     """The newest published night when what it had made is gone and is to be made again."""
@@ -80,13 +82,16 @@ def request_in_sandbox(shop: Shop, name: str) -> Path:
 def erase(shop: Shop, customers: Sequence[str], on: date) -> Erased:
     """Erase customers, as of a date, from everything below the data root; and finish erasures that were interrupted.
 
-    May be run again at any time. First their ids and addresses are remembered as keyed hashes, then everything that
-    matches any remembered erasure is taken out. Raises ConfigError for a request without ids or with one that cannot be
-    one, SuppressionKeyUnfit without the key, Transient while a stage holds the data root.
+    They are suppressed at once on every night that is not published yet; when published nights are made again, from the
+    date on. May be run again at any time. First their ids and addresses are remembered as keyed hashes, then everything
+    that matches any remembered erasure is taken out. Raises ConfigError for a request without ids or with one that
+    cannot be one, and for a date later than the day after the newest night; SuppressionKeyUnfit without the key;
+    Transient while a stage holds the data root.
     """
     customers = _checked(customers)
     root = private_folder(shop.root)
     with exclusive(root):
+        _check_date(root, on)
         sweep(root)
         key = memory.key_of(root / "published")
         if key is None:
@@ -105,8 +110,26 @@ def erase(shop: Shop, customers: Sequence[str], on: date) -> Erased:
         counts = _redact(shop, on)
         path = report.finish(counts)
         night = _to_rebuild(shop)
-    log.info("erase: %d customers, %d of them not known; %s", len(customers), len(people.unknown), counts)
-    return Erased(len(customers), people.unknown, counts, path, night)
+    log.info("erase: %d customers, %d of them not known", len(customers), len(people.unknown))
+    return Erased(len(customers), people.unknown, counts, _channels(path), path, night)
+
+
+def _check_date(root: Path, on: date) -> None:
+    """Raise ConfigError for a date that no night can have: nothing asks the clock, so a wrong year would stay."""
+    newest = max(memory.days({path.name for path in (root / "nights").glob("*")}), default=None)
+    if newest is None:
+        return
+    latest = newest + timedelta(days=1)
+    if on > latest:
+        raise ConfigError(
+            f"date: {on} is later than the day after the newest night ({newest}); allowed: up to {latest}. "
+            "Name the day of the request, or the latest day that is allowed."
+        )
+
+
+def _channels(report: Path) -> tuple[str, ...]:
+    persons = read_json(report)["persons"]
+    return tuple(sorted({entry["channel"] for person in persons for entry in person["received"]}))
 
 
 def _checked(customers: Sequence[str]) -> list[str]:
@@ -134,7 +157,7 @@ def _remember(root: Path, key: Key, identifiers: pl.DataFrame, on: date) -> None
         "kinds": reachable["kind"].to_list(),
         "hashes": reachable["hash"].to_list(),
         "moment": datetime.combine(on, time()),
-        "since": on,
+        "since": min(on, memory.first_unpublished(root / "published")),
     }
     memory.add(private_folder(root / "published"), key, _REMEMBERED, given)
     memory.add_erased(root / "published", key, identifiers, on)

@@ -41,7 +41,7 @@ class Exercise:
     def fingerprint(self) -> str:
         """Hash of what is known and of what is to be found."""
         digest = hashlib.sha256(self.features.end.isoformat().encode())
-        for frame in (self.features.events, self.task.relevant):
+        for frame in (self.features.history.events, self.task.relevant):
             digest.update(frame.hash_rows(seed=0).sort().to_numpy().tobytes())
         return digest.hexdigest()
 

@@ -7,21 +7,32 @@ from recsys.config import TableSource
 from recsys.contracts import CONTRACTS
 from recsys.errors import PermissionFeedUnfit
 from recsys.files import read_json
+from recsys.ingest.vanished import TABLE, vanished
 from recsys.night import Night
+
+_MEND = (
+    "Deliver the whole list again and clear ingest; if it is right, add the night's date to ingest.accept_smaller_on."
+)
 
 
 def judge(night: Night, inputs: dict[str, Any]) -> None:
-    """Raise PermissionFeedUnfit when a configured permission table is missing, too old, or smaller than last night's.
+    """Raise PermissionFeedUnfit when a permission table is missing, too old, or has lost something since last night.
 
-    A file's age is the time between the end of the day it is dated and the night's end. Last night is the latest
-    earlier one that was published. Sizes are the rows of the files that count; adding them up, a log of statements
-    never shrinks.
+    A file's age is the time between the beginning of the day it is dated and the night's end: nothing says that it was
+    written later that day. Last night is the latest earlier one that was published; a table that it had must still be
+    there. Sizes are the rows of the files that count; adding them up, a log of statements never shrinks. Of
+    suppressions also every single one must still be there, for the same person or address and contact channel.
     """
+    earlier = _last_published(night)
     faults = []
     for table, entry in inputs["tables"].items():
-        if CONTRACTS[table].tolerates_bad_rows or table not in night.shop.tables:
+        if CONTRACTS[table].tolerates_bad_rows:
             continue
-        fault = _age_fault(night, table, night.shop.source(table), entry) or _size_fault(night, table, entry)
+        if table in night.shop.tables:
+            fault = _age_fault(night, table, night.shop.source(table), entry)
+        else:
+            fault = _absence_fault(night, table, earlier)
+        fault = fault or _size_fault(night, table, entry, earlier) or _loss_fault(night, table, entry, earlier)
         if fault:
             faults.append(fault)
     if faults:
@@ -29,6 +40,19 @@ def judge(night: Night, inputs: dict[str, Any]) -> None:
             f"The night of {night.run_date} stops before anything else: who may be contacted cannot be decided.\n  "
             + "\n  ".join(faults)
         )
+
+
+def _absence_fault(night: Night, table: str, earlier: Night | None) -> str:
+    if earlier is None or night.run_date in night.shop.ingest.accept_smaller_on:
+        return ""
+    before = read_json(earlier.inputs)["tables"][table]
+    if not before["present"]:
+        return ""
+    return (
+        f"{table}: not configured any more; the night of {earlier.run_date} had {before['rows']:,} rows of it. "
+        f"Put tables.{table} back into the shop file and clear ingest; if the table is to go, add the night's date to "
+        "ingest.accept_smaller_on."
+    )
 
 
 def _age_fault(night: Night, table: str, source: TableSource, entry: dict[str, Any]) -> str:
@@ -44,28 +68,42 @@ def _age_fault(night: Night, table: str, source: TableSource, entry: dict[str, A
             f"Set tables.{table}.file_date, or max_age_hours: .inf to accept any age."
         )
     newest = max(dates)
-    age = (night.end - night.shop.night_end(newest)) / timedelta(hours=1)
+    age = (night.end - night.shop.night_end(newest - timedelta(days=1))) / timedelta(hours=1)
     if age <= limit:
         return ""
     return (
-        f"{table}: the newest file is of {newest}, {age:.0f} hours before the night's end (allowed: {limit:g}). "
+        f"{table}: the newest file is of {newest}, which began {age:.0f} hours before the night's end "
+        f"(allowed: {limit:g}). "
         "Deliver the days that are missing, with a header alone where nothing happened, and clear ingest."
     )
 
 
-def _size_fault(night: Night, table: str, entry: dict[str, Any]) -> str:
-    if night.run_date in night.shop.ingest.accept_smaller_on:
-        return ""
-    earlier = _last_published(night)
-    if earlier is None:
+def _size_fault(night: Night, table: str, entry: dict[str, Any], earlier: Night | None) -> str:
+    if earlier is None or night.run_date in night.shop.ingest.accept_smaller_on:
         return ""
     before = read_json(earlier.inputs)["tables"][table]["rows"]
     if entry["rows"] >= before:
         return ""
     return (
-        f"{table}: {entry['rows']:,} rows, {before:,} on the night of {earlier.run_date}; such lists only grow. "
-        "Deliver the whole list again and clear ingest; if it is right, add the night's date to "
-        "ingest.accept_smaller_on."
+        f"{table}: {entry['rows']:,} rows, {before:,} on the night of {earlier.run_date}; such lists only grow. {_MEND}"
+    )
+
+
+def _loss_fault(night: Night, table: str, entry: dict[str, Any], earlier: Night | None) -> str:
+    if table != TABLE or earlier is None or night.run_date in night.shop.ingest.accept_smaller_on:
+        return ""
+    found = vanished(night, earlier, entry)
+    if found is None:
+        return (
+            f"{table}: cannot be compared with the night of {earlier.run_date}, whose rows are gone from landed/ and "
+            f"from its raw/. Run ingest of {earlier.run_date} again, then clear ingest."
+        )
+    if not found.gone:
+        return ""
+    return (
+        f"{table}: {found.gone:,} of the {found.before:,} ids and addresses that were suppressed on the night of "
+        f"{earlier.run_date} are missing (customer_id, email, phone; each with its channel); such lists only grow. "
+        f"{_MEND}"
     )
 
 

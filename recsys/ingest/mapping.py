@@ -153,6 +153,7 @@ def _find_faults(con: duckdb.DuckDBPyConnection, contract: Contract, source: Tab
     for group in contract.any_of:
         empty = " AND ".join(f"NOT {_given(contract.column(name))}" for name in group)
         rules.append((" or ".join(group), "missing_required", empty))
+    rules += contract.forbidden
     cases = ", ".join(
         f"CASE WHEN {condition} THEN {{'column_name': {literal(column)}, 'reason': {literal(reason)}}} END"
         for column, reason, condition in rules

@@ -31,6 +31,12 @@ from recsys.suppression.key import KEY_ENV
 
 log = logging.getLogger("recsys")
 
+_HINTS = {
+    "no_country_code": "the number can match nobody; put the country code in front in tables.{table}.columns.{column}, "
+    "\"'+49' || ltrim(phone, '0')\" for one country",
+}
+"""Reason of a fault -> what to do about it in the shop file."""
+
 
 def run(night: Night) -> dict[str, int | str]:
     """Write `inputs.json` and `raw/` of the night; rows, files and bad rows per table.
@@ -56,6 +62,7 @@ def run(night: Night) -> dict[str, int | str]:
         feeds.judge(night, inputs)
         inputs["ledger"] = ledger.known(night)
         inputs["champion"] = champion.known(night.published)
+        inputs["erased_until"] = max(night.run_date, memory.first_unpublished(night.published)).isoformat()
         registry.save()
         write_json(night.inputs, inputs)
     return _write_raw(night, inputs)
@@ -217,6 +224,7 @@ def _main_faults(night: Night, table: str, entry: dict[str, Any]) -> str:
     )
     return "; ".join(
         f"{reason}{f' in {column}' if column else ''} x {count} (first in line {line})"
+        + (f": {_HINTS[reason].format(table=table, column=column)}" if reason in _HINTS else "")
         for column, reason, count, line in counted.iter_rows()
     )
 

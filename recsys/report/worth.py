@@ -6,6 +6,7 @@ from functools import partial
 
 import polars as pl
 
+from recsys.champion import CARD
 from recsys.evaluation.scoreboard import SHIPPED
 from recsys.files import read_json
 from recsys.night import Night
@@ -27,6 +28,19 @@ TASK_WORDS = {"next": "What they bought next", "new": "The same, of products new
 
 
 @dataclass(frozen=True)
+class Made:
+    """How the night makes its lists: `kind` of recipe, and what the weekly evaluation that chose it said."""
+
+    kind: str
+    run_date: str | None = None
+    sentence: str = "No weekly evaluation has been run yet: the settings of the shop file hold."
+    trials: int = 0
+
+
+KIND_WORDS = {"als": "the model alone", "two_stage": "two stages, candidates and a ranker that orders them"}
+
+
+@dataclass(frozen=True)
 class Worth:
     """One closed window. `numbers`: metric of the shipped lists -> range; `tables`: per task the rows of the rivals."""
 
@@ -36,6 +50,7 @@ class Worth:
     sentence: str
     numbers: dict[str, Range]
     tables: dict[str, list[tuple[str, dict[str, Range]]]]
+    made: Made
 
 
 def read_worth(facts: Facts) -> tuple[Facts, Worth | None]:
@@ -71,7 +86,17 @@ def _read(night: Night) -> Worth:
         card["sentence"],
         {metric: found for (task, by, metric), found in ranges.items() if task == "next" and by == SHIPPED},
         {words: rows for words, rows in tables.items() if rows},
+        _made(night),
     )
+
+
+def _made(night: Night) -> Made:
+    card = night.raw / "champion" / CARD
+    kind = KIND_WORDS[night.recipe.kind]
+    if not card.is_file():
+        return Made(kind)
+    found = read_json(card)
+    return Made(kind, found["run_date"], found["sentence"], len(found["trials"]))
 
 
 def interval(found: Range) -> str:

@@ -9,12 +9,13 @@
 | channel | for which contact channel, or all |
 | reason | as the suppression said |
 | occurred_at | since when; of several moments the earliest (UTC) |
-| since | the first night that counts with it |
+| since | the first night that counts with it; what was erased counts earlier on nights that were late |
 
 The memory only grows. Whoever registers anew under another id, or whose suppression is missing from a later export, is
 still recognised by the address.
 """
 
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import polars as pl
 
 from recsys.database import connect, copy_to_parquet, literal
 from recsys.errors import StateDamaged, SuppressionKeyUnfit
-from recsys.files import replace_file
+from recsys.files import read_json, replace_file
 from recsys.night import Night
 from recsys.suppression.key import KEY_ENV, Key
 from recsys.tables import write_parquet
@@ -30,6 +31,7 @@ from recsys.tables import write_parquet
 MEMORY = "suppressed.parquet"
 ERASED = "erased.parquet"
 _FINGERPRINT = "key_fingerprint"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 REMEMBERED_SCHEMA = pl.Schema(
     {
@@ -58,7 +60,7 @@ _MATCHED = """
     SELECT hashed.customer_id, memory.channel, memory.reason, min(memory.occurred_at) AS occurred_at
     FROM hashed
     JOIN read_parquet($memory) AS memory USING (kind, hash)
-    WHERE memory.since <= $run_date
+    WHERE memory.since <= CASE memory.reason WHEN 'erased' THEN $erased_until ELSE $run_date END
     GROUP BY ALL
     ORDER BY ALL
 """
@@ -122,11 +124,32 @@ def _fingerprint_of(path: Path) -> str:
         ) from None
 
 
+def days(names: set[str]) -> list[date]:
+    """The dates among the names of folders, in order."""
+    return sorted(date.fromisoformat(name) for name in names if _DAY.fullmatch(name))
+
+
+def first_unpublished(published: Path) -> date:
+    """The day after the newest published night; the earliest date there is when none was published."""
+    found = days({path.parent.name for path in published.glob("audiences/*/*/_SUCCESS")})
+    return found[-1] + timedelta(days=1) if found else date.min
+
+
+def erased_until(night: Night) -> date:
+    """Erasures since this date or an earlier one count on the night: its own date, or a later one when it is late.
+
+    A night that runs when later ones are published already knows of erasures after its own date.
+    """
+    known = read_json(night.inputs).get("erased_until") if night.inputs.is_file() else None
+    return max(night.run_date, date.fromisoformat(known)) if known else night.run_date
+
+
 def match(night: Night, key: Key | None) -> int:
     """Write `raw/remembered_suppressions.parquet`: the night's customers whom the memory knows; how many rows.
 
-    One row per customer, channel and reason. Only what counted on the night's date counts, so that a night that runs
-    again finds the same; without a key, or without anything remembered, there are no rows.
+    One row per customer, channel and reason. Only what counted on the night's date counts, and of erasures what was
+    known when the night took in its files, so that a night that runs again finds the same; without a key, or without
+    anything remembered, there are no rows.
     """
     target = night.raw / "remembered_suppressions.parquet"
     memory = night.published / MEMORY
@@ -135,7 +158,12 @@ def match(night: Night, key: Key | None) -> int:
         return 0
     with connect(folders=[night.raw, night.published]) as con:
         key.define(con)
-        given = {"customers": str(night.raw / "customers.parquet"), "memory": str(memory), "run_date": night.run_date}
+        given = {
+            "customers": str(night.raw / "customers.parquet"),
+            "memory": str(memory),
+            "run_date": night.run_date,
+            "erased_until": erased_until(night),
+        }
         con.execute(f"CREATE TEMP TABLE matched AS {_MATCHED}", given)
         rows = int(con.execute("SELECT count(*) FROM matched").fetchall()[0][0])
         if rows:

@@ -1,0 +1,153 @@
+"""How good lists are on real data with known figures; run as scripts/quality, the table goes to the README.
+
+Settings were chosen on windows before the test part: docs/decisions/ranker.md says how.
+"""
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from recsys.config import Recommend, Weights
+from recsys.evaluation.interval import intervals
+from recsys.evaluation.metrics import accuracy
+from recsys.evaluation.rivals import ItemCosine, OwnHistory, Then
+from recsys.models.als import AlsModel
+from recsys.models.popular import PopularList
+from recsys.models.recommender import Recommender
+from recsys.ranking import numbered
+from recsys.twostage.history import History
+from recsys.twostage.lists import rank
+from recsys.twostage.ranked import Ranked
+from recsys.twostage.ranker import Lesson, Ranker, RankerSettings
+from recsys.vocabulary import Interaction
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+PAIR = ["customer_id", "product_id"]
+TEST, DAYS, LESSONS = datetime(2011, 11, 9), 30, (30, 45, 60, 75, 90, 105)
+KINDS = {kind: float(getattr(Weights(), kind.value)) for kind in Interaction}
+
+_LINES = r"""
+    COPY (
+        SELECT regexp_replace(CustomerID, '\.0$', '') AS customer_id, StockCode AS product_id, InvoiceNo AS order_id,
+            'order' AS kind, Quantity::BIGINT AS quantity, UnitPrice::DOUBLE AS unit_price,
+            InvoiceDate::TIMESTAMP AS occurred_at, Description AS name
+        FROM read_csv($files, all_varchar = true, header = true, delim = ',', quote = '"')
+        WHERE CustomerID IS NOT NULL AND Quantity::BIGINT > 0 AND UnitPrice::DOUBLE > 0 AND InvoiceNo NOT LIKE 'C%'
+            AND regexp_matches(StockCode, '^[0-9]{5}')
+    ) TO $target (FORMAT parquet)
+"""
+
+
+def lines(folder: Path) -> pl.DataFrame:
+    """The lines of known customers, with the known figures' filter."""
+    target = folder / "lines.parquet"
+    files = [str(path) for path in sorted((DATA / "online_retail" / "by-day").glob("*.csv"))]
+    with duckdb.connect() as con:
+        con.execute(_LINES.replace("$target", f"'{target}'"), {"files": files})
+    found = pl.read_parquet(target)
+    counts = found.get_column("customer_id").n_unique(), found.select(PAIR).n_unique()
+    assert counts == (4_334, 266_221), f"another filter: {counts}"
+    return found
+
+
+def online_retail(folder: Path) -> None:
+    """Print NDCG@10 of every recommender for what was bought next and for products new to the customer."""
+    events = lines(folder)
+    products = events.group_by("product_id").agg(pl.col("name").drop_nulls().mode().sort().first(), is_eligible=True)
+
+    def known(back: int) -> History:
+        end = TEST - timedelta(days=back)
+        return History(end, events.drop("name").filter(pl.col("occurred_at") < end), products)
+
+    def bought(back: int) -> pl.DataFrame:
+        begin = TEST - timedelta(days=back)
+        window = pl.col("occurred_at").is_between(begin, begin + timedelta(days=DAYS), closed="left")
+        return events.filter(window).select(PAIR).unique()
+
+    history = known(0)
+    customers = history.events.get_column("customer_id").unique().sort()
+    catalogue = products.get_column("product_id").sort()
+    had = history.events.select(PAIR).unique()
+    relevant = bought(0).join(customers.to_frame(), on="customer_id", how="semi")
+    started = perf_counter()
+    settings = RankerSettings(tastes=Recommend(half_life_days=120))
+    ranker = Ranker.fit((Lesson(known(back), bought(back)) for back in LESSONS), settings)
+    print(f"ranker: {len(LESSONS)} windows, {perf_counter() - started:.0f} s")
+    als = AlsModel.fit(history.weights(60, KINDS), Recommend())
+    popular = PopularList(_popularity(history, 28))
+    own = Then(OwnHistory(history.weights(60, KINDS)), popular)
+    rivals: dict[str, Recommender | None] = {
+        "popular of all time": PopularList(_popularity(history, 10_000)),
+        "popular, 28 days": popular,
+        "own history, then popular": own,
+        "item-item cosine": Then(ItemCosine(history.weights(60, KINDS)), popular),
+        "ALS, 64 factors, half-life 60 days": Then(als, popular),
+        "two stages": None,
+    }
+    for task, excluded in (("next purchases", had.clear()), ("new to the customer", had)):
+        truth = relevant.join(excluded, on=PAIR, how="anti")
+        asked = truth.get_column("customer_id").unique().sort()
+        print(f"\n{task}: {len(asked):,} customers, NDCG@10 (95 % interval)")
+        for name, rival in rivals.items():
+            recommender = rival or Then(Ranked(rank(history, ranker, asked, excluded, 30), als), popular)
+            found = numbered(recommender.recommend(asked, catalogue, excluded, 10), 10)
+            _show(name, accuracy(found, truth, asked, 10), ("ndcg",))
+
+
+def gowalla(factors: int) -> None:
+    """Print Recall@20 and NDCG@20 of the model alone, trained on train and valid, as the published figures are."""
+    base = DATA / "gowalla"
+    train = pl.concat([_checkins(base / "train.txt"), _checkins(base / "valid.txt")]).unique()
+    truth = _checkins(base / "test.txt").unique()
+    started = perf_counter()
+    settings = Recommend(factors=factors, alpha=40.0, regularization=0.01, iterations=15)
+    model = AlsModel.fit(train.with_columns(weight=1.0), settings)
+    asked = truth.get_column("customer_id").unique().sort()
+    catalogue = train.get_column("product_id").unique().sort()
+    found = numbered(model.recommend(asked, catalogue, train, 20), 20)
+    print(f"\ngowalla, plain ALS: {len(asked):,} customers, {perf_counter() - started:.0f} s")
+    _show(f"{factors} factors, alpha 40", accuracy(found, truth, asked, 20), ("recall", "ndcg"))
+
+
+def _popularity(history: History, days: int) -> pl.DataFrame:
+    recent = history.events.filter(pl.col("occurred_at") >= history.end - timedelta(days=days))
+    counted = recent.group_by("product_id").agg(buyers=pl.col("customer_id").n_unique())
+    ordered = counted.sort("buyers", "product_id", descending=[True, False])
+    return ordered.select("product_id", rank=pl.int_range(1, pl.len() + 1))
+
+
+def _checkins(path: Path) -> pl.DataFrame:
+    def pairs() -> Iterator[tuple[str, str]]:
+        for line in path.read_text().splitlines():
+            customer, *products = line.split()
+            yield from ((customer, product) for product in products)
+
+    return pl.DataFrame(list(pairs()), schema=dict.fromkeys(PAIR, pl.String), orient="row")
+
+
+def _show(name: str, values: pl.DataFrame, metrics: tuple[str, ...]) -> None:
+    found = intervals(values.select("customer_id", *metrics), seed=1)
+    shown = [f"{metric} {mean:.4f} ({low:.4f} to {high:.4f})" for metric, _, mean, low, high in found.iter_rows()]
+    print(f"  {name:<36} {', '.join(shown)}", flush=True)
+
+
+def main(folder: Path, parts: list[str]) -> None:
+    for part in parts:
+        if part == "online_retail":
+            online_retail(folder)
+        else:
+            gowalla(int(part.partition("-")[2] or 128))
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    np.seterr(all="raise", under="ignore")
+    with tempfile.TemporaryDirectory(prefix="quality-") as scratch:
+        main(Path(scratch), sys.argv[1:])
