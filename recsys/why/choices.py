@@ -3,9 +3,10 @@
 import duckdb
 
 from recsys.database import small_frame
+from recsys.night import Night
 from recsys.report.page import count
 from recsys.report.words import CHOICE_WORDS
-from recsys.why.permission import moment
+from recsys.why.personalisation import moment, too_young
 
 _CHOICES = """
     SELECT chosen.topic, choice, stated_at, is_expired, products, effect, factor
@@ -17,8 +18,11 @@ _CHOICES = """
 """
 
 
-def tell_choices(con: duckdb.DuckDBPyConnection, customer: str) -> list[str]:
+def tell_choices(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> list[str]:
     """One sentence per topic they chose about, and one when there is none; needs the stage features."""
+    age = too_young(con, night, customer)
+    if age is not None:
+        return [f"Not used, since they may be younger than {age}: nothing about them is."]
     rows = small_frame(con, _CHOICES, {"customer": customer}).rows(named=True)
     return [_choice(row) for row in rows] or ["They chose nothing about topics in the preference centre."]
 

@@ -10,6 +10,7 @@ from recsys.report.examples import deeds
 from recsys.report.page import count, said
 from recsys.report.words import SOURCE_WORDS
 from recsys.why.needs import tell_needs
+from recsys.why.personalisation import NOT_USED, is_used, minor_words, too_young
 
 STRONGEST = 5
 
@@ -68,12 +69,18 @@ _LIST = """
 
 
 def tell_history(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> list[str]:
-    """How much is known, from when to when, and the interactions that weigh most; needs the stage features."""
+    """How much is known, from when to when, and the interactions that weigh most; needs the stage features.
+
+    Of somebody whose behaviour may not be used: that it is not used, and not what it is.
+    """
+    age = too_young(con, night, customer)
+    if age is not None or not is_used(con, customer):
+        return [NOT_USED if age is None else f"Not used, since they may be younger than {age}: nothing about them is."]
     totals = small_frame(con, _TOTALS, {"customer": customer}).row(0, named=True)
     strongest = small_frame(con, _STRONGEST, _inputs(night, customer) | {"strongest": STRONGEST}).rows(named=True)
     ordered = count(totals["orders"] or 0, "order")
     if not totals["products"]:
-        return [f"{ordered}, and no product bought and kept or looked at: nothing is known of their taste."]
+        return [f"Nothing that counts is known of their taste: {ordered}, and no product bought and kept or looked at."]
     kinds = {"views": "viewed", "carts": "put into the cart", "wishlists": "put on the wishlist"}
     visits = [f"{what} {count(totals[kind], 'time')}" for kind, what in kinds.items() if totals[kind]]
     first, last = _day(totals["first_at"]), _day(totals["last_at"])
@@ -90,18 +97,27 @@ def tell_history(con: duckdb.DuckDBPyConnection, night: Night, customer: str) ->
 
 def tell_rules(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> list[str]:
     """How many products may be recommended to anybody, and how many of them not to this customer."""
+    age = too_young(con, night, customer)
+    if age is not None:
+        return [f"Nothing is recommended to them, since they may be younger than {age}."]
     rules = small_frame(con, _RULES, _inputs(night, customer)).row(0, named=True)
     left_out = [f"{products:,} {said(reason)}" for reason, products in small_frame(con, _INELIGIBLE).rows()]
     others = f" The others: {', '.join(left_out)}." if left_out else ""
+    bought = f"Left out for this customer, bought already and not wanted again: {count(rules['not_again'], 'product')}."
+    if not is_used(con, customer):
+        bought = "Nothing is left out because they bought it: that is not used."
     return [
         f"{rules['eligible']:,} of {count(rules['products'], 'product')} may be recommended.{others}",
-        f"Left out for this customer, bought already and not wanted again: {count(rules['not_again'], 'product')}.",
+        bought,
         *tell_needs(con, customer),
     ]
 
 
 def tell_list(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> list[str]:
     """The products of the list in their order, each with its source and, once there are decisions, its reason."""
+    age = too_young(con, night, customer)
+    if age is not None:
+        return [minor_words(age)]
     decided = night.decisions / "fct_recommendations.parquet"
     listed = decided if decided.is_file() else night.recommendations
     rows = small_frame(
@@ -111,8 +127,22 @@ def tell_list(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> li
     ).rows(named=True)
     if not rows:
         return ["No product is left that may be recommended to them, so they have no list."]
-    made_by = ", ".join(sorted({str(row["model_version"]) for row in rows}))
-    return [*(_entry(row) for row in rows), f"Made by {made_by}."]
+    versions = sorted({str(row["model_version"]) for row in rows})
+    lines = [_entry(row) for row in rows]
+    if not is_used(con, customer):
+        lines.append("It is the popular list, since what they bought and looked at may not be used.")
+    return lines + [_made_by(version) for version in versions]
+
+
+def _made_by(version: str) -> str:
+    """How lists of this version are made. Those of two stages name the ranker and the model: ranker-...+als-..."""
+    ranker, is_ranked, model = version.partition("+")
+    if not is_ranked:
+        return f"Made by {version}."
+    return (
+        f"Made in two stages: {ranker} puts candidates in order, and where they end, {model} goes on. A reason names "
+        f"what weighs most in {model}, not why the product stands at its place; popular rows are of neither."
+    )
 
 
 def _inputs(night: Night, customer: str) -> dict[str, object]:

@@ -10,6 +10,7 @@ from recsys.database import small_frame
 from recsys.night import Night
 from recsys.report.words import contact_words
 from recsys.vocabulary import EVERY_CHANNEL
+from recsys.why.personalisation import moment, objected_channels, tell_pause, tell_personalisation
 
 SUPPRESSIONS_TOLD = 3
 ERASED = "erased"
@@ -82,6 +83,7 @@ def tell_permission(
 ) -> list[str]:
     """Per contact channel: the statement about marketing that counts, and every suppression that matches.
 
+    Then an objection of another customer to the same address, a pause, and whether what they do may be used.
     What was said under other ids of theirs is told once the stage features has found those. Addresses and ids are
     compared and never shown.
     """
@@ -97,6 +99,7 @@ def tell_permission(
         given["remembered"] = str(remembered)
     order = "ORDER BY occurred_at, reason, channel"
     suppressions = small_frame(con, f"{query} {order}", given).rows(named=True)
+    objected = objected_channels(con, night, customer)
     lines = []
     for contact_channel in contact_channels:
         consents = small_frame(
@@ -112,8 +115,12 @@ def tell_permission(
         name = contact_words(contact_channel).capitalize()
         against = [row for row in suppressions if is_for(row, contact_channel)]
         said = [_said(consents[0], night.end) if consents else _SILENCE, *_held_against(against)]
+        if contact_channel in objected and not against and not _is_refusal(consents):
+            said.append(_OBJECTED.format(ADDRESS_WORDS.get(contact_channel, "address")))
         lines += [f"{name}: {sentence}" for sentence in said]
-    return lines
+    everywhere = next((_suppression(row) for row in suppressions if _is_everywhere(row)), None)
+    about_use = tell_personalisation(con, night, customer, others, everywhere and everywhere.removesuffix("."))
+    return [*lines, *tell_pause(con, night, customer, others), about_use]
 
 
 def _other_ids(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> list[str]:
@@ -124,6 +131,8 @@ def _other_ids(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> l
 
 
 _SILENCE = "they never said anything about marketing, and unknown counts as no."
+_OBJECTED = "another customer with the same {} objected to marketing there, and that holds for the address."
+ADDRESS_WORDS: dict[str, str] = {"email": "e-mail address", "sms": "phone number"}
 _NOT_SUPPRESSED = "no suppression matches their customer id, e-mail address or phone number."
 
 
@@ -160,9 +169,17 @@ def _held_against(suppressions: list[dict[str, Any]]) -> list[str]:
     return [*told, f"and {more:,} later suppressions."] if more else told
 
 
+def _is_refusal(consents: list[dict[str, Any]]) -> bool:
+    return bool(consents) and consents[0]["status"] != "granted"
+
+
+def _is_everywhere(suppression: dict[str, Any]) -> bool:
+    return bool(suppression["channel"] == EVERY_CHANNEL or suppression["reason"] == ERASED)
+
+
 def is_for(suppression: dict[str, Any], contact_channel: str) -> bool:
     """Whether a suppression holds for a contact channel; an erasure does for every one."""
-    return suppression["reason"] == ERASED or suppression["channel"] in {EVERY_CHANNEL, contact_channel}
+    return _is_everywhere(suppression) or suppression["channel"] == contact_channel
 
 
 def _suppression(row: dict[str, Any]) -> str:
@@ -174,12 +191,7 @@ def _suppression(row: dict[str, Any]) -> str:
         "by_message": "a message sent to them",
     }
     matched = " and ".join(words for way, words in ways.items() if row[way])
-    scope = ", for every contact channel" if row["channel"] == EVERY_CHANNEL or row["reason"] == ERASED else ""
+    scope = ", for every contact channel" if _is_everywhere(row) else ""
     reason = SUPPRESSION_WORDS.get(row["reason"], row["reason"])
     how = f"matched by {matched}" if matched else "remembered from an earlier night or an erasure"
     return f"suppressed since {moment(row['occurred_at'])}{scope}: {reason} ({how})."
-
-
-def moment(value: object) -> str:
-    """A moment to the minute, as in 2026-03-31 09:30."""
-    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else "an unknown moment"

@@ -96,7 +96,7 @@ def _chapters(
         ),
         Chapter("History used", "features", products, partial(tell_history, con, night, customer)),
         Chapter("Rules applied", "features", products, partial(tell_rules, con, night, customer)),
-        Chapter("Choices applied", "features", products, partial(tell_choices, con, customer)),
+        Chapter("Choices applied", "features", products, partial(tell_choices, con, night, customer)),
         Chapter("List", "recommend", night.recommendations, partial(tell_list, con, night, customer)),
         *(
             Chapter(
