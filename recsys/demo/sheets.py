@@ -129,7 +129,10 @@ def _suppressions(people: People, rows: pl.DataFrame) -> pl.DataFrame:
     style = pl.col("customer") % 4
     mail, phone = pl.col("mail"), pl.col("phone")
     spaced = pl.format("{} {} {} ", phone.str.slice(0, 4), phone.str.slice(4, 5), phone.str.slice(9))
-    return rows.with_columns(people.emails_at(who, at).alias("mail"), people.phones_at(who, at).alias("phone")).select(
+    told = rows.with_columns(people.emails_at(who, at).alias("mail"), people.phones_at(who, at).alias("phone"))
+    is_number = phone.str.starts_with("+")  # who has none that can be called says who they are
+    by = pl.when((pl.col("told_by") == "phone") & ~is_number).then(pl.lit("customer_id")).otherwise("told_by")
+    return told.with_columns(told_by=by.cast(pl.String)).select(
         pl.when(pl.col("told_by") == "customer_id").then(customer_ids()).alias("customer"),
         pl.when(pl.col("told_by") != "email")
         .then(None)
