@@ -153,10 +153,7 @@ def test_the_stage_counts_for_people(toy_night: Built) -> None:
 def test_a_night_that_failed_runs_again_to_the_same_bytes(hard_night: Built) -> None:
     night = hard_night.night
     before = {path: sha256_of(path) for path in night.features.iterdir()}
-    assert {path.stem for path in before} == {
-        *("customers", "interactions", "due_products", "popularity", "products", "product_topics"),
-        *("rested_products", "topic_rules"),
-    }
+    assert {path.stem for path in before} == set(features.HANDED_ON)
 
     customers = night.raw / "customers.parquet"
     sound = pl.read_parquet(customers)
