@@ -91,15 +91,24 @@ def touched(night: Night, permissions: Permissions) -> pl.DataFrame:
 
 
 def _odd_shares(reasons: pl.DataFrame) -> int:
-    """Rows of reasons.parquet that are out of their place, no share, or part of more than a whole."""
-    ordered = reasons.sort(*ROW, "place")
+    """Rows of reasons.parquet that are out of their place, no share, or part of more than a whole.
+
+    The rows of one recommendation stand together, strongest first.
+    """
     share, is_share = pl.col("share"), pl.col("share").is_between(0, 1 + ROUNDING, closed="right")
-    return ordered.filter(
-        ~is_share.fill_null(value=False)
-        | (pl.col("place") != pl.int_range(1, pl.len() + 1).over(ROW))
-        | (share.sum().over(ROW) > 1 + ROUNDING)
-        | (share.diff().over(ROW) > 0).fill_null(value=False)
-    ).height
+    goes_on = pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in ROW).fill_null(value=False)
+    place = pl.when("goes_on").then(pl.col("place").shift() + 1).otherwise(1)
+    return (
+        reasons.with_columns(goes_on=goes_on)
+        .with_columns(recommendation=(~pl.col("goes_on")).cum_sum())
+        .filter(
+            ~is_share.fill_null(value=False)
+            | (pl.col("place") != place)
+            | (share.sum().over("recommendation") > 1 + ROUNDING)
+            | (pl.col("goes_on") & (share > share.shift()))
+        )
+        .height
+    )
 
 
 def _misdecided(night: Night, reasons: pl.DataFrame, decided: pl.DataFrame) -> int:
