@@ -6,11 +6,9 @@ the erasure. It needs RECSYS_SUPPRESSION_KEY. Afterwards the newest published ni
 is exported. Clearing the task is always safe; while an erasure is unfinished no night runs.
 """
 
-from datetime import timedelta
-
 import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
-from stage_task import POOL, erase_customers_of
+from stage_task import erase_customers_of, writes
 
 
 @dag(
@@ -18,13 +16,7 @@ from stage_task import POOL, erase_customers_of
     start_date=pendulum.datetime(2000, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args={
-        "pool": POOL,
-        "retries": 3,
-        "retry_delay": timedelta(seconds=120),
-        "retry_exponential_backoff": True,
-        "execution_timeout": timedelta(hours=6),
-    },
+    default_args=writes(6),
     params={
         "requests": Param(
             "", type="string", minLength=1, maxLength=1000, description="File with one customer id per line"

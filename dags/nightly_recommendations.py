@@ -13,19 +13,10 @@ lines of the red task's log say why, and so does the audience page, which is wri
 """
 
 import os
-from datetime import timedelta
 
 import pendulum
 from airflow.sdk import CronDataIntervalTimetable, Param, dag, get_current_context, task
-from stage_task import POOL, channels_of_night, date_of_night, run_stage
-
-WRITES = {
-    "pool": POOL,
-    "retries": 3,
-    "retry_delay": timedelta(seconds=120),
-    "retry_exponential_backoff": True,
-    "execution_timeout": timedelta(hours=3),
-}
+from stage_task import channels_of_night, date_of_night, run_stage, writes
 
 
 @dag(
@@ -36,7 +27,7 @@ WRITES = {
     start_date=pendulum.datetime(2000, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args=WRITES,
+    default_args=writes(3),
     params={
         "run_date": Param(
             None, type=["null", "string"], format="date", description="Another night than the logical date's"

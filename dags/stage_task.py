@@ -6,7 +6,7 @@ import signal
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -17,6 +17,17 @@ POOL = "duckdb_writer"
 
 PERMANENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 """Errors of the operating system that the next try would meet again."""
+
+
+def writes(hours: int) -> dict[str, object]:
+    """default_args of tasks that write below the data root: one at a time, and tried again for what may pass."""
+    return {
+        "pool": POOL,
+        "retries": 3,
+        "retry_delay": timedelta(seconds=120),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(hours=hours),
+    }
 
 
 def shop_file() -> Path:

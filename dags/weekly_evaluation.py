@@ -7,11 +7,10 @@ scheduled well before the next one. A red task leaves the champion as it was.
 """
 
 import os
-from datetime import timedelta
 
 import pendulum
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
-from stage_task import POOL, tune_night
+from stage_task import tune_night, writes
 
 
 @dag(
@@ -21,13 +20,7 @@ from stage_task import POOL, tune_night
     start_date=pendulum.datetime(2000, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args={
-        "pool": POOL,
-        "retries": 3,
-        "retry_delay": timedelta(seconds=120),
-        "retry_exponential_backoff": True,
-        "execution_timeout": timedelta(hours=6),
-    },
+    default_args=writes(6),
     params={
         "run_date": Param(None, type=["null", "string"], format="date", description="Another night than the newest one")
     },

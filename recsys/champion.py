@@ -9,6 +9,7 @@ keeps what it had.
 
 import os
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,12 +39,17 @@ class Recipe(BaseModel):
         return Recommend.model_validate(recommend.model_dump() | self.settings)
 
 
-def known(published: Path) -> dict[str, str] | None:
-    """The champion for `inputs.json`: the folder's name, and file -> hash; None when there is none."""
+def known(published: Path, run_date: date) -> dict[str, str] | None:
+    """The champion for `inputs.json`: the folder's name, and file -> hash; None when there is none.
+
+    None as well when it was chosen on a later night: a night that is run late uses nothing that came after it.
+    """
     pointer = published / "champion.json"
     if not pointer.is_file():
         return None
     folder = published / "champions" / read_json(pointer)["folder"]
+    if read_json(folder / CARD)["run_date"] > run_date.isoformat():
+        return None
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     return {"folder": folder.name} | {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
 
@@ -56,8 +62,8 @@ def crown(published: Path, folder: Path) -> None:
 def link(published: Path, raw: Path, entry: dict[str, str] | None) -> None:
     """Make `raw/champion/` anew from what `known` said. Without a champion the folder is not there.
 
-    Raises StageInputMissing when a file is gone or holds other bytes: an erasure withdraws rankers that learnt from
-    somebody, and then the night is made without it.
+    A ranker that an erasure withdrew since is left out, and the night is made without it. Raises StageInputMissing when
+    the card is gone, or any file holds other bytes.
     """
     target = raw / "champion"
     shutil.rmtree(target, ignore_errors=True)
@@ -90,9 +96,11 @@ def recipe_of(raw: Path) -> Recipe:
     return recipe
 
 
-def withdraw(published: Path) -> int:
-    """Remove every ranker: somebody they learnt from is to be forgotten. Returns how many there were."""
-    rankers = [path for name in (RANKER, HELD_OUT) for path in (published / "champions").glob(f"*/{name}")]
-    for path in rankers:
+def withdraw(root: Path) -> int:
+    """Remove every ranker below a data root, and what nights took in of them: somebody they learnt from is to be
+    forgotten. Returns how many were published."""
+    published = [path for name in (RANKER, HELD_OUT) for path in root.glob(f"published/champions/*/{name}")]
+    taken = [path for name in (RANKER, HELD_OUT) for path in root.glob(f"nights/*/raw/champion/{name}")]
+    for path in (*published, *taken, *root.glob("nights/*/weekly")):
         shutil.rmtree(path)
-    return len(rankers)
+    return len(published)

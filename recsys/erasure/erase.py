@@ -168,7 +168,7 @@ def _redact(shop: Shop, on: date) -> dict[str, int]:
     assert screen is not None  # noqa: S101 (there is a key, and something was just remembered)
     everybody = pl.read_parquet(screen.erased).select("kind", "hash", person=pl.lit(""))
     audiences = Audiences(shop.root, Marks(screen.key, everybody))
-    rankers = champion.withdraw(shop.root / "published")
+    rankers = champion.withdraw(shop.root)
     nights = Landing(screen).redact(partial(audiences.withdraw, on=on))
     return {
         "nights": nights,

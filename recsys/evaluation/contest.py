@@ -14,7 +14,6 @@ from recsys.evaluation.scoreboard import Scoreboard, Task
 from recsys.lists import Features, Learnt
 from recsys.models.als import AlsModel
 from recsys.twostage.ranker import Ranker
-from recsys.vocabulary import Interaction
 
 JUDGED_BY = "ndcg"
 CHAMPION = "champion"
@@ -30,10 +29,9 @@ class Contestant:
     def learnt(self, features: Features, shop: Recommend) -> Learnt:
         """What it learns from a fold's features."""
         settings = self.recipe.over(shop)
-        kinds = {kind: float(getattr(settings.weights, kind.value)) for kind in Interaction}
-        weighted = features.history.weights(settings.half_life_days, kinds, settings.window_days)
+        model = AlsModel.fit(features.history.weighted(settings), settings)
         ranker = Ranker.load(self.ranker, settings.threads) if self.ranker else None
-        return Learnt(replace(features, settings=settings), AlsModel.fit(weighted, settings), ranker)
+        return Learnt(replace(features, settings=settings), model, ranker)
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,11 @@ def contest(fold: Fold, contestants: dict[str, Contestant], shop: Recommend) -> 
     board = Scoreboard(fold)
     scores: list[dict[str, Any]] = []
     judged: dict[str, pl.DataFrame] = {}
+    learners = {name: contestant.learnt(board.features, shop) for name, contestant in contestants.items()}
     for task in board.tasks:
         for name, rival in board.rivals.items():
-            if name != "als":
-                scores += _scores(task, name, board.judged(task, board.listed(rival, task)), board.seed)
-        for name, contestant in contestants.items():
-            learnt = contestant.learnt(board.features, shop)
+            scores += _scores(task, name, board.judged(task, board.listed(rival, task)), board.seed)
+        for name, learnt in learners.items():
             lists = learnt.lists(task.customers, task.excluded)
             values = board.judged(task, lists.select("customer_id", "rank", "product_id"))
             scores += _scores(task, name, values, board.seed)

@@ -41,11 +41,6 @@ class Fold:
         """The first day of the window, in the brand's time zone."""
         return self.night.run_date + timedelta(days=1)
 
-    @property
-    def last_day(self) -> date:
-        """The last day of the window."""
-        return self.night.run_date + timedelta(days=self.days)
-
 
 @contextmanager
 def open_fold(night: Night, days: int, back: int = 1) -> Iterator[Fold]:
@@ -66,7 +61,7 @@ def open_fold(night: Night, days: int, back: int = 1) -> Iterator[Fold]:
         write_settings(earlier)
         ledger.link(earlier, {})
         features.derive(earlier)
-        yield Fold(earlier, days, _bought(night, earlier, days))
+        yield Fold(earlier, days, _bought(night, earlier, orders_in(night, earlier, days).collect()))
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -88,20 +83,22 @@ def _cut(night: Night, earlier: Night) -> None:
         copy_to_parquet(con, f"SELECT * FROM read_parquet({literal(str(remembered))})", earlier.raw / remembered.name)
 
 
-def _bought(night: Night, earlier: Night, days: int) -> pl.DataFrame:
-    begin = earlier.end
-    bought = pl.read_parquet(night.features / "events.parquet").filter(
-        pl.col("kind") == "order",
-        pl.col("quantity") > 0,
-        pl.col("occurred_at") >= begin,
-        pl.col("occurred_at") < night.shop.night_end(earlier.run_date + timedelta(days=days)),
+def orders_in(night: Night, earlier: Night, days: int) -> pl.LazyFrame:
+    """The night's events of kind order in the window of so many days after an earlier night."""
+    until = night.shop.night_end(earlier.run_date + timedelta(days=days))
+    return pl.scan_parquet(night.features / "events.parquet").filter(
+        pl.col("kind") == "order", pl.col("occurred_at") >= earlier.end, pl.col("occurred_at") < until
     )
+
+
+def _bought(night: Night, earlier: Night, orders: pl.DataFrame) -> pl.DataFrame:
     then, tonight = (
         pl.read_parquet(one.features / "customers.parquet").filter("may_personalise") for one in (earlier, night)
     )
     allowed = then.join(tonight, on="customer_id", how="semi")
     return (
-        bought.select("customer_id", "product_id")
+        orders.filter(pl.col("quantity") > 0)
+        .select("customer_id", "product_id")
         .unique()
         .join(allowed, on="customer_id", how="semi")
         .sort("customer_id", "product_id")

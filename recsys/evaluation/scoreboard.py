@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -68,13 +67,11 @@ def tasks_of(fold: Fold, features: Features) -> list[Task]:
 
 
 class Scoreboard:
-    """Everything that is compared in one fold. Making it trains every rival on the fold's features alone."""
+    """The simple rivals of one fold, trained on its features alone, and what there is to be found."""
 
-    def __init__(self, fold: Fold, ranker: Path | None = None) -> None:
-        """`ranker`: folder of the one that the night's lists are ordered by, if any. It must not know the window."""
+    def __init__(self, fold: Fold) -> None:
         self.features = features = Features.of(fold.night)
         self.k, self.seed = features.settings.k, features.settings.seed
-        self.learnt = Learnt.of(features, ranker)
         self.candidates = eligible(features.products)
         weighted = features.weighted
         popular = PopularList(features.popularity)
@@ -88,15 +85,16 @@ class Scoreboard:
             SEGMENT: SegmentPopular(self.segments, self._bought, features.popularity),
             "own_history": Then(OwnHistory(weighted), popular),
             "item_cosine": Then(ItemCosine(weighted), popular),
-            "als": Then(self.learnt.model, popular),
         }
+        self._popular = popular
         self.tasks = tasks_of(fold, features)
 
-    def lists(self, task: Task) -> Iterator[tuple[str, pl.DataFrame]]:
+    def lists(self, task: Task, learnt: Learnt) -> Iterator[tuple[str, pl.DataFrame]]:
         """Every recommender's name and its lists (customer_id, rank, product_id) for the task's customers."""
         for name, rival in self.rivals.items():
             yield name, self.listed(rival, task)
-        made = self.learnt.lists(task.customers, task.excluded)
+        yield "als", self.listed(Then(learnt.model, self._popular), task)
+        made = learnt.lists(task.customers, task.excluded)
         yield SHIPPED, made.select("customer_id", "rank", "product_id")
 
     def listed(self, rival: Recommender, task: Task) -> pl.DataFrame:
@@ -107,11 +105,14 @@ class Scoreboard:
         """The result of `accuracy` for lists of the task's customers."""
         return accuracy(lists, task.relevant, task.customers, self.k)
 
-    def scores(self) -> tuple[pl.DataFrame, dict[tuple[str, str], pl.DataFrame]]:
-        """SCORES_SCHEMA, and per task and recommender the result of `accuracy`."""
+    def scores(self, learnt: Learnt) -> tuple[pl.DataFrame, dict[tuple[str, str], pl.DataFrame]]:
+        """SCORES_SCHEMA, and per task and recommender the result of `accuracy`.
+
+        `learnt` is what the shipped lists are made from; its ranker, if any, must not know the window.
+        """
         rows, judged = [SCORES_SCHEMA.to_frame()], {}
         for task in self.tasks:
-            for name, lists in self.lists(task):
+            for name, lists in self.lists(task, learnt):
                 values = self.judged(task, lists)
                 judged[task.name, name] = values
                 for split, part, of_part in self._parts(values):

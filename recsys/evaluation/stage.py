@@ -11,6 +11,7 @@ from recsys.evaluation.fold import Fold, open_fold
 from recsys.evaluation.individuality import NOT_MEASURED, Individuality, lift_over_segment, taste_swap_gain
 from recsys.evaluation.scoreboard import SCORES_SCHEMA, SEGMENT, SHIPPED, Scoreboard
 from recsys.files import private_folder, write_json
+from recsys.lists import Learnt
 from recsys.night import Night
 from recsys.tables import write_parquet
 
@@ -60,11 +61,12 @@ def measured(fold: Fold, ranker: Path | None) -> tuple[pl.DataFrame, Individuali
     """
     if fold.bought.is_empty():
         return SCORES_SCHEMA.to_frame(), None, 0
-    board = Scoreboard(fold, ranker)
-    scores, judged = board.scores()
+    board = Scoreboard(fold)
+    learnt = Learnt.of(board.features, ranker)
+    scores, judged = board.scores(learnt)
     task = board.tasks[0]
     gain = taste_swap_gain(
-        board.learnt.model, board.segments, task.relevant, board.candidates, task.excluded, board.k, board.seed
+        learnt.model, board.segments, task.relevant, board.candidates, task.excluded, board.k, board.seed
     )
     lift = lift_over_segment(judged[task.name, SHIPPED], judged[task.name, SEGMENT], board.seed)
     labels = {"task": task.name, "recommender": SHIPPED, "split": "everybody", "part": ""}

@@ -21,7 +21,6 @@ from recsys.lists import Features
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList
 from recsys.ranking import eligible, numbered
-from recsys.vocabulary import Interaction
 
 WINDOWS = (None, 90, 180, 365)
 FACTORS = (16, 32, 64, 128)
@@ -47,9 +46,9 @@ class Exercise:
 
     def ndcg(self, settings: Recommend) -> float:
         """Mean NDCG at k of the model with these settings, then popular; 0 when nobody bought anything."""
-        kinds = {kind: float(getattr(settings.weights, kind.value)) for kind in Interaction}
-        weighted = self.features.history.weights(settings.half_life_days, kinds, settings.window_days)
-        model = Then(AlsModel.fit(weighted, settings), PopularList(self.features.popularity))
+        model = Then(
+            AlsModel.fit(self.features.history.weighted(settings), settings), PopularList(self.features.popularity)
+        )
         task, candidates = self.task, eligible(self.features.products)
         found = numbered(model.recommend(task.customers, candidates, task.excluded, settings.k), settings.k)
         values = accuracy(found, task.relevant, task.customers, settings.k)

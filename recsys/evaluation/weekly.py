@@ -7,8 +7,8 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ from recsys.champion import CARD, HELD_OUT, RANKER, TUNED, Recipe
 from recsys.config import Recommend
 from recsys.errors import EvaluationError, ModelError, StageInputMissing
 from recsys.evaluation.contest import Contestant, contest
-from recsys.evaluation.fold import Fold, open_fold
+from recsys.evaluation.fold import Fold, open_fold, orders_in
 from recsys.evaluation.scoreboard import tasks_of
 from recsys.evaluation.tuning import Exercise, search
 from recsys.evaluation.volume import degradation, lines_per_week
@@ -51,9 +51,8 @@ def run(night: Night, progress: Callable[[str], None] = log.info) -> dict[str, i
     EvaluationError when there are not two closed windows in which known customers bought anything.
     """
     settings, days = night.shop.evaluate, night.shop.evaluate.window_days
-    logging.getLogger("recsys.als").setLevel(logging.WARNING)  # it would tell of every iteration of every trial
     scratch = private_folder(night.folder / "weekly")
-    with ExitStack() as stack:
+    with ExitStack() as stack, _without_iterations():
         folds: list[Fold] = []
         for back in range(1, settings.folds + 1):
             fold = stack.enter_context(open_fold(night, days, back))
@@ -94,7 +93,7 @@ def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[st
     progress("tune: contest on the last closed window")
     result = contest(last, recipes, night.shop.recommend)
     weeks = lines_per_week(pl.read_parquet(night.features / "events.parquet"))
-    windows = [_lines(fold, night) for fold in folds]
+    windows = [orders_in(night, fold.night, fold.days).collect().height for fold in folds]
     fault = degradation(weeks, _weeks_of_champion(night), windows)
     promoted = result.winner if fault is None else None
     kept = recipes[promoted].recipe if promoted else current
@@ -116,6 +115,18 @@ def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[st
         "lines_per_week": weeks if fault is None else _weeks_of_champion(night) or {},
         "versions": {name: version(name) for name in ("recsys", "implicit", "lightgbm", "optuna", "numpy")},
     }
+
+
+@contextmanager
+def _without_iterations() -> Iterator[None]:
+    """ALS would tell of every iteration of every trial."""
+    talker = logging.getLogger("recsys.als")
+    before = talker.level
+    talker.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        talker.setLevel(before)
 
 
 def _knows_anything(fold: Fold) -> bool:
@@ -140,15 +151,6 @@ def _trained(folds: list[Fold], settings: Recommend, folder: Path, progress: Cal
         return False
     ranker.save(private_folder(folder))
     return True
-
-
-def _lines(fold: Fold, night: Night) -> int:
-    end = fold.night.shop.night_end
-    begin, until = fold.night.end, end(fold.last_day)
-    events = pl.scan_parquet(night.features / "events.parquet").filter(
-        pl.col("kind") == "order", pl.col("occurred_at") >= begin, pl.col("occurred_at") < until
-    )
-    return int(events.select(pl.len()).collect().item())
 
 
 def _weeks_of_champion(night: Night) -> dict[str, int] | None:

@@ -61,7 +61,7 @@ def run(night: Night) -> dict[str, int | str]:
         _judge(night, inputs)
         feeds.judge(night, inputs)
         inputs["ledger"] = ledger.known(night)
-        inputs["champion"] = champion.known(night.published)
+        inputs["champion"] = champion.known(night.published, night.run_date)
         inputs["erased_until"] = max(night.run_date, memory.first_unpublished(night.published)).isoformat()
         registry.save()
         write_json(night.inputs, inputs)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from recsys.config import Recommend
 from recsys.errors import ModelError
 from recsys.vocabulary import Interaction
 
@@ -116,6 +117,11 @@ class History:
             .agg(pl.col("quantity").sum(), pl.col("unit_price").min(), pl.col("occurred_at").min())
             .sort("customer_id", "order_id", "product_id")
         )
+
+    def weighted(self, settings: Recommend) -> pl.DataFrame:
+        """`weights` as settings of the model have them."""
+        kinds = {kind: float(getattr(settings.weights, kind.value)) for kind in Interaction}
+        return self.weights(settings.half_life_days, kinds, settings.window_days)
 
     def weights(
         self, half_life_days: float, kinds: Mapping[Interaction, float], window_days: int | None = None

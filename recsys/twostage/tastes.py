@@ -15,7 +15,6 @@ from recsys.config import Recommend
 from recsys.models.als import AlsModel
 from recsys.twostage.history import History
 from recsys.twostage.purchases import Floats, Purchases
-from recsys.vocabulary import Interaction
 
 RECENT_DAYS = 28
 RIDGE = 1.0
@@ -38,8 +37,7 @@ class Tastes:
 
 def learn(history: History, purchases: Purchases, settings: Recommend) -> Tastes:
     """Tastes at the end of the history. Raises ModelError as `AlsModel.fit` does."""
-    kinds = {kind: float(getattr(settings.weights, kind.value)) for kind in Interaction}
-    model = AlsModel.fit(history.weights(settings.half_life_days, kinds), settings)
+    model = AlsModel.fit(history.weighted(settings), settings)
     rows, columns = len(purchases.customers), len(purchases.products)
     vectors = np.zeros((rows, settings.factors + 1), dtype=np.float32)
     likes = np.zeros((columns, settings.factors + 1), dtype=np.float32)
