@@ -3,7 +3,7 @@
 The night makes its lists with it, and the evaluation those of earlier nights; so what is measured is what ships.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,15 +19,24 @@ from recsys.night import Night
 from recsys.ranking import Limits, eligible, not_again, ranked, short_of
 from recsys.topic_rules import TopicRules
 from recsys.twostage.history import History
-from recsys.twostage.lists import rank
+from recsys.twostage.lists import rank_of
+from recsys.twostage.pool import Pool
 from recsys.twostage.ranked import Ranked
-from recsys.twostage.ranker import Ranker
+from recsys.twostage.ranker import Ranker, RankerSettings
 from recsys.variety import Variety
 
 REACH = 8
 """Shortlists are so many times as long as lists where categories or brands are limited, so that lists still fill."""
 DEPTH = 30
 """How many products a ranker names per customer, so that topic rules have something to choose from."""
+
+
+@dataclass
+class Kept:
+    """What was made of features, to be made once: none of it depends on the settings of the lists."""
+
+    history: History | None = None
+    pools: dict[str, Pool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class Features:
     product_topics: pl.DataFrame
     rested_products: pl.DataFrame
     limits: Limits
+    kept: Kept = field(default_factory=Kept, repr=False, compare=False)
+    """Shared by copies with other settings."""
 
     @classmethod
     def of(cls, night: Night) -> "Features":
@@ -60,11 +71,20 @@ class Features:
         """What dbt says about each customer who allows personalisation. Read when first asked for."""
         return _feature(self.folder, "customer_features")
 
-    @cached_property
+    @property
     def history(self) -> History:
         """All that is known, event by event, as a ranker is to have it. Read when first asked for."""
-        events = _feature(self.folder, "events")
-        return History(self.end, events, self.products, self.product_topics, self.customer_features)
+        if self.kept.history is None:
+            events = _feature(self.folder, "events")
+            self.kept.history = History(self.end, events, self.products, self.product_topics, self.customer_features)
+        return self.kept.history
+
+    def pool(self, settings: RankerSettings) -> Pool:
+        """What rankers of these settings draw from, made when first asked for. Raises ModelError as `AlsModel.fit`."""
+        key = f"{settings.tastes.model_dump_json()} {settings.counts}"
+        if key not in self.kept.pools:
+            self.kept.pools[key] = Pool(self.history, settings.tastes, settings.counts)
+        return self.kept.pools[key]
 
     @property
     def weighted(self) -> pl.DataFrame:
@@ -106,7 +126,8 @@ class Learnt:
         """Whom to ask for individual products of these customers; pairs of `excluded` are not named."""
         if self.ranker is None:
             return self.model
-        lists = rank(self.features.history, self.ranker, customers, excluded, max(DEPTH, self.features.settings.k))
+        pool = self.features.pool(self.ranker.settings)
+        lists = rank_of(pool, self.ranker, customers, excluded, max(DEPTH, self.features.settings.k))
         return Ranked(lists, self.model)
 
     def lists(self, customers: pl.Series, excluded: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,6 @@ import polars as pl
 
 from recsys.champion import Recipe
 from recsys.config import Recommend
-from recsys.evaluation.fold import Fold
 from recsys.evaluation.interval import intervals, paired_intervals
 from recsys.evaluation.scoreboard import Scoreboard, Task
 from recsys.lists import Features, Learnt
@@ -26,12 +25,14 @@ class Contestant:
     recipe: Recipe
     ranker: Path | None = None
 
-    def learnt(self, features: Features, shop: Recommend) -> Learnt:
-        """What it learns from a fold's features."""
+    def learnt(self, features: Features, shop: Recommend, models: dict[str, AlsModel]) -> Learnt:
+        """What it learns from a fold's features. `models`: those learnt by others before it, by their settings."""
         settings = self.recipe.over(shop)
-        model = AlsModel.fit(features.history.weighted(settings), settings)
+        name = settings.model_dump_json()
+        if name not in models:
+            models[name] = AlsModel.fit(features.history.weighted(settings), settings)
         ranker = Ranker.load(self.ranker, settings.threads) if self.ranker else None
-        return Learnt(replace(features, settings=settings), model, ranker)
+        return Learnt(replace(features, settings=settings), models[name], ranker)
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,16 @@ class Result:
     scores: list[dict[str, Any]]
 
 
-def contest(fold: Fold, contestants: dict[str, Contestant], shop: Recommend) -> Result:
+def contest(board: Scoreboard, contestants: dict[str, Contestant], shop: Recommend) -> Result:
     """Judge by NDCG at k of what was bought next. One of `contestants` is called `champion`.
 
     Among the challengers `two_stage` goes before `als` only where it is better beyond noise (the 95 % interval of the
     paired difference is above 0); the one that is left is promoted where it beats the champion beyond noise.
     """
-    board = Scoreboard(fold)
     scores: list[dict[str, Any]] = []
     judged: dict[str, pl.DataFrame] = {}
-    learners = {name: contestant.learnt(board.features, shop) for name, contestant in contestants.items()}
+    models: dict[str, AlsModel] = {}
+    learners = {name: contestant.learnt(board.features, shop, models) for name, contestant in contestants.items()}
     for task in board.tasks:
         for name, rival in board.rivals.items():
             scores += _scores(task, name, board.judged(task, board.listed(rival, task)), board.seed)

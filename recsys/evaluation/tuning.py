@@ -4,11 +4,13 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import optuna
+import polars as pl
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -21,10 +23,13 @@ from recsys.lists import Features
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList
 from recsys.ranking import eligible, numbered
+from recsys.twostage.history import History
 
 WINDOWS = (None, 90, 180, 365)
 FACTORS = (16, 32, 64, 128)
 ITERATIONS = (10, 15, 25)
+MOST_LEARNERS = 50_000
+"""Settings are tried on no more customers than this: which ones are good shows there too, and time does not grow."""
 
 log = logging.getLogger("recsys")
 
@@ -33,24 +38,36 @@ log = logging.getLogger("recsys")
 class Exercise:
     """What was known before one closed window, and what was to be found in it."""
 
-    features: Features
+    history: History
+    popularity: pl.DataFrame
+    candidates: pl.Series
     task: Task
+
+    @classmethod
+    def of(cls, features: Features, task: Task) -> Self:
+        """From a fold's features and what is to be found there; of more than MOST_LEARNERS customers a seeded draw."""
+        history, candidates = features.history, eligible(features.products)
+        people = history.events.get_column("customer_id").unique().sort()
+        if len(people) > MOST_LEARNERS:
+            drawn = np.random.default_rng(features.settings.seed).choice(len(people), MOST_LEARNERS, replace=False)
+            is_drawn = pl.col("customer_id").is_in(people.gather(np.sort(drawn)).implode())
+            history = replace(history, events=history.events.filter(is_drawn))
+            task = replace(task, relevant=task.relevant.filter(is_drawn), excluded=task.excluded.filter(is_drawn))
+        return cls(history, features.popularity, candidates, task)
 
     @property
     def fingerprint(self) -> str:
         """Hash of what is known and of what is to be found."""
-        digest = hashlib.sha256(self.features.end.isoformat().encode())
-        for frame in (self.features.history.events, self.task.relevant):
+        digest = hashlib.sha256(self.history.end.isoformat().encode())
+        for frame in (self.history.events, self.task.relevant):
             digest.update(frame.hash_rows(seed=0).sort().to_numpy().tobytes())
         return digest.hexdigest()
 
     def ndcg(self, settings: Recommend) -> float:
         """Mean NDCG at k of the model with these settings, then popular; 0 when nobody bought anything."""
-        model = Then(
-            AlsModel.fit(self.features.history.weighted(settings), settings), PopularList(self.features.popularity)
-        )
-        task, candidates = self.task, eligible(self.features.products)
-        found = numbered(model.recommend(task.customers, candidates, task.excluded, settings.k), settings.k)
+        model = Then(AlsModel.fit(self.history.weighted(settings), settings), PopularList(self.popularity))
+        task = self.task
+        found = numbered(model.recommend(task.customers, self.candidates, task.excluded, settings.k), settings.k)
         values = accuracy(found, task.relevant, task.customers, settings.k)
         return float(values.get_column("ndcg").mean() or 0.0)  # type: ignore[arg-type]
 

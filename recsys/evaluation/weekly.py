@@ -22,13 +22,13 @@ from recsys.config import Recommend
 from recsys.errors import EvaluationError, ModelError, StageInputMissing
 from recsys.evaluation.contest import Contestant, contest
 from recsys.evaluation.fold import Fold, open_fold, orders_in
-from recsys.evaluation.scoreboard import tasks_of
+from recsys.evaluation.scoreboard import Scoreboard, tasks_of
 from recsys.evaluation.tuning import Exercise, search
 from recsys.evaluation.volume import degradation, lines_per_week
 from recsys.files import private_folder, read_json, write_json
 from recsys.lists import Features
 from recsys.night import Night
-from recsys.twostage.ranker import Lesson, Ranker, RankerSettings
+from recsys.twostage.ranker import Examples, Ranker, RankerSettings, examples
 
 TUNED_ON = 2
 """Windows, the last ones before the one that decides."""
@@ -80,10 +80,10 @@ def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[st
     """The card of the contest; rankers are left in `scratch`."""
     start = night.recommend
     last, *before = folds
-    known = [(fold, Features.of(fold.night)) for fold in before[:TUNED_ON]]
-    exercises = [Exercise(features, tasks_of(fold, features)[0]) for fold, features in known]
+    settings = _ranker_settings(start)
+    exercises, lessons = _prepared(before, settings, progress)
     tuned, trials = search(exercises, start, night.shop.evaluate.trials, scratch / "trials.log", progress)
-    has_ranker = _trained(before, start, scratch / HELD_OUT, progress)
+    has_ranker = _trained(lessons, settings, scratch / HELD_OUT, progress)
     recipes = {"als": Contestant(Recipe(kind="als", settings=_changed(tuned, night.shop.recommend)))}
     if has_ranker:
         two_stage = Recipe(kind="two_stage", settings=recipes["als"].recipe.settings)
@@ -91,14 +91,16 @@ def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[st
     current = night.recipe if has_ranker else Recipe(kind="als", settings=night.recipe.settings)
     recipes["champion"] = Contestant(current, scratch / HELD_OUT if current.kind == "two_stage" else None)
     progress("tune: contest on the last closed window")
-    result = contest(last, recipes, night.shop.recommend)
+    board = Scoreboard(last)
+    result = contest(board, recipes, night.shop.recommend)
     weeks = lines_per_week(pl.read_parquet(night.features / "events.parquet"))
     windows = [orders_in(night, fold.night, fold.days).collect().height for fold in folds]
     fault = degradation(weeks, _weeks_of_champion(night), windows)
     promoted = result.winner if fault is None else None
     kept = recipes[promoted].recipe if promoted else current
     if kept.kind == "two_stage":
-        _trained(folds, start, scratch / RANKER, progress)
+        newest_lesson = examples(board.features.pool(settings), last.bought, settings)
+        _trained([newest_lesson, *lessons], settings, scratch / RANKER, progress)
     sentence = result.sentence if fault is None else f"Not judged, the champion stays: {fault}."
     return {
         "run_date": night.run_date.isoformat(),
@@ -138,14 +140,34 @@ def _changed(tuned: Recommend, shop: Recommend) -> dict[str, Any]:
     return {name: one[name] for name in TUNED if one[name] != other[name]}
 
 
-def _trained(folds: list[Fold], settings: Recommend, folder: Path, progress: Callable[[str], None]) -> bool:
-    """Train a ranker on these windows into a folder; False when they have nothing to teach."""
-    progress(f"tune: ranker on {len(folds)} windows")
-    lessons = (Lesson(Features.of(fold.night).history, fold.bought) for fold in folds)
+def _ranker_settings(start: Recommend) -> RankerSettings:
     defaults = RankerSettings()
-    tastes = defaults.tastes.model_copy(update={"seed": settings.seed, "threads": settings.threads})
+    tastes = defaults.tastes.model_copy(update={"seed": start.seed, "threads": start.threads})
+    return replace(defaults, tastes=tastes, seed=start.seed)
+
+
+def _prepared(
+    folds: list[Fold], settings: RankerSettings, progress: Callable[[str], None]
+) -> tuple[list[Exercise], list[Examples]]:
+    """What settings are tried on, and what rankers learn from; one fold in memory at a time."""
+    exercises, lessons = [], []
+    for place, fold in enumerate(folds):
+        progress(f"tune: lesson {place + 1} of {len(folds)}")
+        features = Features.of(fold.night)
+        if place < TUNED_ON:
+            exercises.append(Exercise.of(features, tasks_of(fold, features)[0]))
+        try:
+            lessons.append(examples(features.pool(settings), fold.bought, settings))
+        except ModelError as error:
+            log.warning("tune: no lesson: %s", error)
+    return exercises, lessons
+
+
+def _trained(lessons: list[Examples], settings: RankerSettings, folder: Path, progress: Callable[[str], None]) -> bool:
+    """Train a ranker on these lessons into a folder; False when they have nothing to teach."""
+    progress(f"tune: ranker of {len(lessons)} lessons")
     try:
-        ranker = Ranker.fit(lessons, replace(defaults, tastes=tastes, seed=settings.seed))
+        ranker = Ranker.taught(lessons, settings)
     except ModelError as error:
         log.warning("tune: no ranker: %s", error)
         return False

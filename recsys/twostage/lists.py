@@ -5,9 +5,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.models.recommender import LIST_SCHEMA
-from recsys.twostage.candidates import Candidates, Sources
-from recsys.twostage.features import Features
+from recsys.twostage.candidates import Candidates
 from recsys.twostage.history import History
+from recsys.twostage.pool import Pool
 from recsys.twostage.ranker import Ranker
 
 INDIVIDUAL, BUY_AGAIN = "individual", "buy_again"
@@ -23,19 +23,22 @@ def rank(history: History, ranker: Ranker, customers: pl.Series, excluded: pl.Da
     without any event has no row. Every score is above 0; among equal ones the smaller product_id goes first. Scores
     compare within one customer only. The order of the rows given makes no difference.
     """
-    sources = Sources(history, ranker.settings.tastes, ranker.settings.counts)
-    purchases = sources.purchases
+    return rank_of(Pool(history, ranker.settings.tastes, ranker.settings.counts), ranker, customers, excluded, n)
+
+
+def rank_of(pool: Pool, ranker: Ranker, customers: pl.Series, excluded: pl.DataFrame, n: int) -> pl.DataFrame:
+    """As `rank`, of a pool made before with the ranker's settings."""
+    purchases = pool.sources.purchases
     asked = np.flatnonzero(purchases.customers.is_in(customers.unique().implode()).to_numpy()).astype(np.int32)
     barred = purchases.marked(excluded)
     if n < 1 or not len(asked):
         return SOURCED_SCHEMA.to_frame()
-    features = Features(sources)
 
     def best(pairs: Candidates) -> tuple[NDArray[np.generic], ...]:
-        chosen, scores = ranker.best(pairs.customer, pairs.product, features.of(pairs), n)
+        chosen, scores = ranker.best(pairs.customer, pairs.product, pool.features.of(pairs), n)
         return pairs.customer[chosen], pairs.product[chosen], scores, pairs.entry[chosen] >= 0
 
-    parts = sources.each(asked, barred, best)
+    parts = pool.sources.each(asked, barred, best)
     customer, product, score, is_known = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return pl.DataFrame(
         {

@@ -66,8 +66,7 @@ def _nearest(vectors: csr_matrix, count: int, is_eligible: NDArray[np.bool_]) ->
         near = (unit[start : start + BLOCK] @ others).toarray()
         places = np.arange(len(near))
         near[places, places + start] = 0
-        floor = np.partition(near, size - count, axis=1)[:, size - count, None] if count < size else 0
-        row, column = np.nonzero((near >= floor) & (near > 0))
+        row, column = np.divmod(np.flatnonzero(near >= _floor(near, count)), size)
         row, column, value = highest(row, column, near[row, column], count)
         rows.append(row + start)
         columns.append(column)
@@ -76,6 +75,21 @@ def _nearest(vectors: csr_matrix, count: int, is_eligible: NDArray[np.bool_]) ->
         return csr_matrix((size, size), dtype=np.float32)
     entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
     return csr_matrix(entries, shape=(size, size))
+
+
+def _floor(values: Floats, count: int) -> Floats:
+    """Per row a number above 0 that at least the `count` highest numbers above 0 reach.
+
+    The columns are dealt out to twice as many groups as are wanted; `count` of these have a highest number that reaches
+    the `count`-th of them. Looking for that one is many times as fast as looking for the `count`-th of all.
+    """
+    least = np.finfo(np.float32).tiny
+    groups = 2 * count
+    if values.shape[1] < 2 * groups:
+        return np.full((len(values), 1), least, dtype=np.float32)
+    whole = values.shape[1] // groups * groups
+    best = values[:, :whole].reshape(len(values), -1, groups).max(axis=1)
+    return np.maximum(np.partition(best, groups - count, axis=1)[:, groups - count, None], least)
 
 
 def highest(

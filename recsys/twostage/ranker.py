@@ -6,7 +6,7 @@ score of a pair is its exponential, so that scores are above 0 and a factor on a
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -20,14 +20,17 @@ from scipy.sparse import csr_matrix
 from recsys.config import Recommend
 from recsys.errors import ModelError
 from recsys.files import read_json, replace_file, sha256_of, write_json
-from recsys.twostage.candidates import Candidates, Counts, Sources
-from recsys.twostage.features import NAMES, Features
+from recsys.twostage.candidates import Candidates, Counts
+from recsys.twostage.features import NAMES
 from recsys.twostage.history import History
+from recsys.twostage.pool import Pool
 from recsys.twostage.purchases import Codes, Floats, place_in_run
 
 TREES, CARD = "trees.txt", "card.json"
 FORMAT = 1
 FIRST_TREES, FINALISTS = 20, 25
+MOST_LISTS = 20_000
+"""Of more customers than this who bought something, a lesson draws so many: time and memory do not grow beyond it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,15 @@ class Lesson:
     bought: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class Examples:
+    """Lists to learn from: features (columns as NAMES) and whether the pair was bought, one per row; rows per list."""
+
+    features: Floats
+    labels: Floats
+    sizes: NDArray[np.int64]
+
+
 class Ranker:
     """Trees that score candidates."""
 
@@ -84,13 +96,22 @@ class Ranker:
         Only customers who bought one of their candidates teach anything. Raises ModelError when there is nobody like
         that. The result depends on rows, the order of lessons and settings, not on threads or the order of rows.
         """
-        parts = [_learnt(lesson, settings) for lesson in lessons]
-        rows = sum(len(labels) for _, labels, _ in parts)
+        tastes, counts = settings.tastes, settings.counts
+        return cls.taught(
+            [examples(Pool(lesson.history, tastes, counts), lesson.bought, settings) for lesson in lessons], settings
+        )
+
+    @classmethod
+    def taught(cls, parts: Sequence[Examples], settings: RankerSettings) -> Self:
+        """Learn from what `examples` made of lessons, with the same settings; otherwise as `fit`."""
+        rows = sum(len(part.labels) for part in parts)
         if not rows:
             raise ModelError(
                 "ranker: nobody bought any of their candidates in any lesson, so there is nothing to learn."
             )
-        matrix, labels, groups = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        matrix = np.concatenate([part.features for part in parts])
+        labels = np.concatenate([part.labels for part in parts])
+        groups = np.concatenate([part.sizes for part in parts])
         parameters = _parameters(settings)
         data = lightgbm.Dataset(matrix, labels, group=groups, feature_name=list(NAMES), params=parameters)
         trees = lightgbm.train(parameters, data, settings.trees)
@@ -143,24 +164,35 @@ class Ranker:
         return cls((folder / TREES).read_text(encoding="utf-8"), settings, card)
 
 
-def _learnt(lesson: Lesson, settings: RankerSettings) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """Features, labels and sizes of the lists of all customers who bought one of their candidates."""
-    sources = Sources(lesson.history, settings.tastes, settings.counts)
-    features = Features(sources)
-    shape = sources.purchases.shape
-    wanted = sources.purchases.keys_of(lesson.bought)
-    buyers = np.unique(wanted // max(1, shape[1])).astype(np.int32)
+def examples(pool: Pool, bought: pl.DataFrame, settings: RankerSettings) -> Examples:
+    """What is to be learnt of a pool, whose customers bought these pairs (customer_id, product_id) afterwards.
 
-    def work(pairs: Candidates) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    Of customers who bought one of their candidates; of more than MOST_LISTS buyers a seeded draw.
+    """
+    purchases = pool.sources.purchases
+    shape = purchases.shape
+    wanted = purchases.keys_of(bought)
+    buyers = np.unique(wanted // max(1, shape[1])).astype(np.int32)
+    if len(buyers) > MOST_LISTS:
+        buyers = np.sort(np.random.default_rng(settings.seed).choice(buyers, MOST_LISTS, replace=False))
+
+    def work(pairs: Candidates) -> Examples:
         is_bought = np.isin(pairs.customer.astype(np.int64) * shape[1] + pairs.product, wanted)
         teaches = np.isin(pairs.customer, pairs.customer[is_bought])
         sizes = np.unique(pairs.customer[teaches], return_counts=True)[1].astype(np.int64)
-        return features.of(pairs)[teaches], is_bought[teaches].astype(np.float32), sizes
+        return Examples(pool.features.of(pairs)[teaches], is_bought[teaches].astype(np.float32), sizes)
 
-    nothing = (np.zeros((0, len(NAMES)), dtype=np.float32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64))
-    parts = [nothing, *sources.each(buyers, csr_matrix(shape, dtype=np.float32), work)]
-    matrix, labels, sizes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return matrix, labels, sizes
+    parts = [_NO_EXAMPLES, *pool.sources.each(buyers, csr_matrix(shape, dtype=np.float32), work)]
+    return Examples(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.sizes for part in parts]),
+    )
+
+
+_NO_EXAMPLES = Examples(
+    np.zeros((0, len(NAMES)), dtype=np.float32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)
+)
 
 
 def _highest(customers: Codes, products: Codes, scores: NDArray[np.float64], n: int) -> NDArray[np.int64]:
