@@ -4,11 +4,19 @@ from dataclasses import dataclass, field
 from math import log
 from pathlib import Path
 
+import polars as pl
 import pytest
+from twostage_shop import END, history, lesson
 
 from recsys.config import Recommend
-from recsys.evaluation.tuning import search
+from recsys.evaluation import tuning
+from recsys.evaluation.scoreboard import Task
+from recsys.evaluation.tuning import Exercise, search
 from recsys.evaluation.volume import degradation
+from recsys.lists import Features, Kept
+from recsys.models.topics import NO_PRODUCTS
+from recsys.ranking import Limits
+from recsys.topic_rules import TopicRules
 
 START = Recommend(k=3, seed=5)
 
@@ -53,6 +61,39 @@ def test_other_data_is_another_search(tmp_path: Path) -> None:
     other = Peak(fingerprint="another")
     tried(other, 2, tmp_path / "journal")
     assert len(other.asked) == 2
+
+
+def exercise(seed: int) -> Exercise:
+    """The toy shop 20 days before its end, and what was bought since."""
+    past, nothing = history().before(lesson(20).history.end), pl.DataFrame(schema={"customer_id": pl.String})
+    bought = lesson(20).bought.unique()
+    by_sales = bought.group_by("product_id").len().sort("len", "product_id", descending=[True, False])
+    features = Features(
+        settings=Recommend(seed=seed, threads=1),
+        end=END,
+        folder=Path("nowhere"),
+        interactions=nothing,
+        products=past.products,
+        customers=nothing,
+        popularity=by_sales.select("product_id", rank=pl.int_range(1, pl.len() + 1)),
+        product_topics=NO_PRODUCTS,
+        rested_products=nothing,
+        limits=Limits(TopicRules(nothing, NO_PRODUCTS)),
+        kept=Kept(past),
+    )
+    return Exercise.of(features, Task("next", bought, bought.clear()))
+
+
+def test_of_too_many_customers_a_seeded_draw_is_practised_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = exercise(1)
+    assert whole.history.events.equals(history().before(whole.history.end).events)
+    monkeypatch.setattr(tuning, "MOST_LEARNERS", 10)
+    some, again, other = exercise(1), exercise(1), exercise(2)
+    learnt_from = some.history.events["customer_id"].unique().sort()
+    assert len(learnt_from) == 10
+    assert some.task.customers.is_in(learnt_from.implode()).all()
+    assert some.fingerprint == again.fingerprint != other.fingerprint
+    assert 0 < some.ndcg(START) <= 1
 
 
 WEEKS = {"2026-03-02": 100, "2026-03-09": 100, "2026-03-16": 40}
