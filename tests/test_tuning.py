@@ -1,12 +1,12 @@
 """The search for settings: it starts from what holds, goes on where it was cut off, and says the same each time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log
 from pathlib import Path
 
 import polars as pl
 import pytest
-from twostage_shop import END, history, lesson
+from twostage_shop import END, SETTINGS, history, lesson
 
 from recsys.config import Recommend
 from recsys.evaluation import tuning
@@ -17,6 +17,7 @@ from recsys.lists import Features, Kept
 from recsys.models.topics import NO_PRODUCTS
 from recsys.ranking import Limits
 from recsys.topic_rules import TopicRules
+from recsys.twostage.candidates import Counts
 
 START = Recommend(k=3, seed=5)
 
@@ -63,12 +64,11 @@ def test_other_data_is_another_search(tmp_path: Path) -> None:
     assert len(other.asked) == 2
 
 
-def exercise(seed: int) -> Exercise:
-    """The toy shop 20 days before its end, and what was bought since."""
+def features(seed: int) -> Features:
+    """Of the toy shop 20 days before its end."""
     past, nothing = history().before(lesson(20).history.end), pl.DataFrame(schema={"customer_id": pl.String})
-    bought = lesson(20).bought.unique()
-    by_sales = bought.group_by("product_id").len().sort("len", "product_id", descending=[True, False])
-    features = Features(
+    by_sales = past.events.group_by("product_id").len().sort("len", "product_id", descending=[True, False])
+    return Features(
         settings=Recommend(seed=seed, threads=1),
         end=END,
         folder=Path("nowhere"),
@@ -81,7 +81,19 @@ def exercise(seed: int) -> Exercise:
         limits=Limits(TopicRules(nothing, NO_PRODUCTS)),
         kept=Kept(past),
     )
-    return Exercise.of(features, Task("next", bought, bought.clear()))
+
+
+def exercise(seed: int) -> Exercise:
+    """The toy shop 20 days before its end, and what was bought since."""
+    bought = lesson(20).bought.unique()
+    return Exercise.of(features(seed), Task("next", bought, bought.clear()))
+
+
+def test_a_pool_is_made_once_whatever_the_settings_of_the_lists() -> None:
+    known = features(1)
+    pool = known.pool(SETTINGS)
+    assert replace(known, settings=START).pool(replace(SETTINGS, trees=7)) is pool
+    assert known.pool(replace(SETTINGS, counts=Counts(taste=3))) is not pool
 
 
 def test_of_too_many_customers_a_seeded_draw_is_practised_on(monkeypatch: pytest.MonkeyPatch) -> None:
