@@ -23,14 +23,10 @@ _FAMILIES = (("external_id",), ("braze_id",), ("user_alias_name", "user_alias_la
 
 
 def one_identifier_family(table: Table) -> Iterator[Finding]:
-    """Ids of two kinds in one file, or an e-mail address in some rows and only a phone number in others."""
+    """Ids of two kinds in one file, or half an alias. Addresses beside an id are fields like any other."""
     ids = [name for name in ("external_id", "braze_id", "user_alias_name") if table.columns(name)]
     if len(ids) > 1:
         yield Finding("mixed_identifiers", " and ".join(ids))
-    addresses = (*table.columns("email"), *table.columns("phone"))
-    if not ids and len(addresses) == 2:
-        email, phone = map(text, addresses)
-        yield from table.cells.findings([Check("mixed_identifiers", f"{email} = '' AND {phone} <> ''", "phone alone")])
     if bool(table.columns("user_alias_name")) != bool(table.columns("user_alias_label")):
         yield Finding("header_missing", "user_alias_name and user_alias_label belong together")
 

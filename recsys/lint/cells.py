@@ -42,7 +42,10 @@ class Cells:
         """One finding per check that some row does not pass: how many rows, and the first of them."""
         if not checks or not self.rows:
             return
-        counts = self._one([f"count(*) FILTER ({check.predicate})" for check in checks], self.view)
+        rows, *counts = self._one(["count(*)", *(f"count(*) FILTER ({it.predicate})" for it in checks)], self.view)
+        if rows != self.rows:
+            yield Finding("unreadable", f"{self.rows:,} rows in its bytes, {rows:,} when it is read")
+            return
         failed = [(check, count) for check, count in zip(checks, counts, strict=True) if count]
         if not failed:
             return

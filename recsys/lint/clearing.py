@@ -24,4 +24,5 @@ def something_overwrites(table: "Table") -> Iterator[Finding]:
     known = {i for family in table.form.keys(table.cells.header) for i in table.columns(*family)}
     others = [text(i) for i in range(len(table.cells.header)) if i not in known]
     rows = " AND ".join(f"{cell} = ''" for cell in others) or "true"
-    yield from table.cells.findings([Check("clear_without_effect", rows)])
+    somebody = f"NOT ({table.has_none(table.form.keys(table.cells.header))})"
+    yield from table.cells.findings([Check("clear_without_effect", f"{somebody} AND {rows}")])

@@ -61,7 +61,7 @@ class Bodies:
             ),
             Check(
                 "header_unknown",
-                f"len(list_filter(keys, k -> k NOT IN ({known}))) > 0",
+                f"len(list_filter(keys, lambda k: k NOT IN ({known}))) > 0",
                 "attributes; own fields go below properties",
             ),
             Check("limit_profile_bytes", f"strlen(profile) > {MAX_PROFILE}", f"at most {MAX_PROFILE:,} bytes"),

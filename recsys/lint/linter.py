@@ -9,6 +9,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
+import duckdb
+
 from recsys.errors import ConfigError
 from recsys.lint.files_of_ours import forms_of
 from recsys.lint.meta_custom_audiences import audience_name_findings
@@ -56,7 +58,10 @@ def lint(path: Path, kind: str, what: str = "audience") -> Report:
     endings: Mapping[str, Reader] = forms[purpose]
     named = _name_findings(path, tuple(endings), kind)
     reader = endings.get(_ending(path.suffix))
-    outcome = reader.lint(path) if reader else Outcome(0, ())
+    try:
+        outcome = reader.lint(path) if reader else Outcome(0, ())
+    except (duckdb.InvalidInputException, duckdb.DataError):
+        outcome = Outcome(0, (Finding("unreadable", "its cells cannot be read"),))
     return Report(kind, what, outcome.rows, (*named, *outcome.findings))
 
 

@@ -4,7 +4,6 @@ Nothing is guessed: the separator is given, and a file is refused here before an
 """
 
 import codecs
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from recsys.lint.report import Finding
 BLOCK = 1 << 20
 QUOTE, NEWLINE, RETURN = 0x22, 0x0A, 0x0D
 _WORD_STARTS = np.zeros(256, dtype=bool)
-_WORD_STARTS[[*b"0123456789ABCDEFGHIJKLMOPQRSTUVWXYZabcdefghijklmopqrstuvwxyz'\"\n"]] = True
+_WORD_STARTS[[*b"0123456789ABCDEFGHIJKLMOPQRSTUVWXYZabcdefghijklmopqrstuvwxyz'\""]] = True
 """Bytes that no dangerous, array or null cell begins with; N and n begin the words for nothing."""
 
 Octets = npt.NDArray[np.uint8]
@@ -32,14 +31,12 @@ class Layout:
     """Records after the header; for lines without header, lines."""
     odd_columns: frozenset[int] = frozenset()
     """Columns (from 0) with a cell that begins with anything but a letter, a digit or an apostrophe, or with n or N."""
-    longest: tuple[int, ...] = ()
-    """Bytes of the longest cell of each column, quotes included; for lines, of the longest line."""
 
 
 def layout_of(path: Path, separator: str | None) -> Layout:
     """The layout of a delimited file, or with separator None of a file of lines. An empty file has no header."""
     if path.stat().st_size == 0:
-        return Layout((Finding("header_missing", "the file is empty"),)) if separator else Layout(longest=(0,))
+        return Layout((Finding("header_missing", "the file is empty"),)) if separator else Layout()
     octets: Octets = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
     unfit = _encoding_of(octets) or _line_ends_of(octets)
     if unfit:
@@ -81,18 +78,17 @@ def _line_ends_of(octets: Octets) -> Finding | None:
 
 
 def _lines_of(octets: Octets) -> Layout:
-    lines = blank = longest = 0
+    lines = blank = 0
     before = -1
     for start in range(0, len(octets), BLOCK):
         ends = np.flatnonzero(octets[start : start + BLOCK] == NEWLINE) + start
         if len(ends):
             lengths = np.diff(ends, prepend=before) - 1
             blank += int(np.count_nonzero(lengths == 0))
-            longest = max(longest, int(lengths.max()))
             before = int(ends[-1])
             lines += len(ends)
     findings = (Finding("blank_row", f"{blank:,} blank lines"),) if blank else ()
-    return Layout(findings, rows=lines, longest=(longest,))
+    return Layout(findings, rows=lines)
 
 
 def _records_of(octets: Octets, separator: str) -> Layout:
@@ -102,8 +98,7 @@ def _records_of(octets: Octets, separator: str) -> Layout:
     findings = walk.findings()
     if findings:
         return Layout(findings, walk.header, max(walk.records - 1, 0))
-    odd = frozenset(np.flatnonzero(walk.odd).tolist())
-    return Layout((), walk.header, walk.records - 1, odd, tuple(walk.longest.tolist()))
+    return Layout((), walk.header, walk.records - 1, frozenset(np.flatnonzero(walk.odd).tolist()))
 
 
 class _Records:
@@ -120,7 +115,6 @@ class _Records:
         self.begin = 0
         self.waiting: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.odd = np.zeros(0, dtype=bool)
-        self.longest = np.zeros(0, dtype=np.int64)
 
     def read(self, start: int) -> None:
         """Take in the block that begins at `start`."""
@@ -151,7 +145,7 @@ class _Records:
         self.waiting = breaks[ends[-1] + 1 :]
         widths = np.diff(ends, prepend=-1)
         if not self.records:
-            self._take_header(int(widths[0]), int(breaks[ends[0]]))
+            self._take_header(breaks[: int(widths[0])])
         lengths = np.diff(breaks[ends], prepend=self.begin - 1) - 1
         blank = lengths == 0
         uneven = (widths != self.width) & ~blank
@@ -166,20 +160,19 @@ class _Records:
         self.records += len(ends)
         self.begin = int(whole[-1]) + 1
 
-    def _take_header(self, width: int, end: int) -> None:
-        self.width = width
-        self.odd = np.zeros(width, dtype=bool)
-        self.longest = np.zeros(width, dtype=np.int64)
-        text = self.octets[:end].tobytes().decode("utf-8")
-        self.header = tuple(next(csv.reader([text], delimiter=chr(self.separator)), ()))
+    def _take_header(self, ends: npt.NDArray[np.int64]) -> None:
+        self.width = len(ends)
+        self.odd = np.zeros(self.width, dtype=bool)
+        starts = [0, *(ends[:-1] + 1).tolist()]
+        cells = [self.octets[start:end].tobytes().decode() for start, end in zip(starts, ends.tolist(), strict=True)]
+        quoted = [cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in cells]
+        self.header = tuple(quoted)
 
     def _cells(self, ends: npt.NDArray[np.int64]) -> None:
         starts = np.concatenate(([self.begin], ends[:-1] + 1))
-        lengths = (ends - starts).reshape(-1, self.width)
-        np.maximum(self.longest, lengths.max(axis=0), out=self.longest)
         first = self.octets[starts]
         first = np.where(first == QUOTE, self.octets[np.minimum(starts + 1, len(self.octets) - 1)], first)
-        odd = ~_WORD_STARTS[first] & (first != self.separator)
+        odd = ~_WORD_STARTS[first] & (ends > starts)
         self.odd |= odd.reshape(-1, self.width).any(axis=0)
 
     def findings(self) -> tuple[Finding, ...]:
@@ -190,6 +183,8 @@ class _Records:
         if self.is_quoted:
             return (Finding("quoting", "a quote is opened and never closed"),)
         found = []
+        if any("\n" in name for name in self.header):
+            found.append(Finding("header_unknown", "a line end inside a header"))
         if self.blank:
             found.append(Finding("blank_row", f"{self.blank:,} blank rows, the first is row {self.first_blank:,}"))
         if self.uneven:

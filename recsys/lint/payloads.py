@@ -8,7 +8,7 @@ from pathlib import Path
 from recsys.database import literal
 from recsys.lint import cells
 from recsys.lint.cells import Cells, Check, column, text
-from recsys.lint.jsonl import NOT_JSON, pointer
+from recsys.lint.jsonl import NOT_AN_OBJECT, pointer
 from recsys.lint.octets import layout_of
 from recsys.lint.report import Finding, Outcome
 from recsys.lint.shapes import bad_country, bad_date, bad_email, bad_phone, bad_two_letter_language
@@ -65,7 +65,7 @@ def _opened(path: Path) -> Iterator[Cells | tuple[Finding, ...]]:
         yield layout.findings
         return
     with cells.lines(path, layout.rows) as lines:
-        unfit = tuple(lines.findings([Check("json_line", f"{NOT_JSON} OR json_type(c0) <> 'OBJECT'")]))
+        unfit = tuple(lines.findings([Check("json_line", NOT_AN_OBJECT)]))
         yield unfit or _table(lines)
 
 
@@ -111,7 +111,7 @@ def _rows(content: Cells) -> Iterator[Finding]:
         Check("payload_shape", f"NOT ({is_object})", "PAYLOAD: not a JSON object with fields"),
         Check(
             "payload_shape",
-            f"len(list_filter({keys}, k -> k IN ({other}))) > 0",
+            f"len(list_filter({keys}, lambda k: k IN ({other}))) > 0",
             "PAYLOAD: a whole request or an identifier in it",
         ),
         *[Check(rule, shape(text(place[name])), name) for name, (rule, shape) in _ADDRESSES.items() if name in family],
