@@ -15,7 +15,7 @@ from recsys.database import connect, literal
 from recsys.lint.report import Finding
 
 _LONGEST_LINE = 64 << 20
-_NESTED = ("[", "STRUCT", "MAP", "UNION", "JSON")
+_NESTED = ("[", "STRUCT", "MAP", "UNION")
 
 
 @dataclass(frozen=True)

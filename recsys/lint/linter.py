@@ -60,7 +60,9 @@ def lint(path: Path, kind: str, what: str = "audience") -> Report:
     reader = endings.get(_ending(path.suffix))
     try:
         outcome = reader.lint(path) if reader else Outcome(0, ())
-    except (duckdb.InvalidInputException, duckdb.DataError):
+    except duckdb.Error as error:
+        if path.suffix != ".parquet" and not isinstance(error, duckdb.InvalidInputException | duckdb.DataError):
+            raise
         outcome = Outcome(0, (Finding("unreadable", "its cells cannot be read"),))
     return Report(kind, what, outcome.rows, (*named, *outcome.findings))
 
