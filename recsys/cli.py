@@ -188,6 +188,29 @@ def erase(
     raise typer.Exit(0 if rebuilt and len(done.unknown) < done.customers else 1)
 
 
+@app.command()
+def lint(
+    files: Annotated[list[Path], typer.Argument(help="Finished files, made here or elsewhere; they are only read")],
+    channel: Annotated[str, typer.Option(help="The kind of tool that they are for, for example klaviyo")],
+    what: Annotated[
+        str, typer.Option(help="What they are for: audience, add, remove, clear, optout, catalogue, check_in")
+    ] = "audience",
+) -> None:
+    """Say what would keep a tool from taking files as they are: the rule, where, what it leads to, what to do.
+
+    Kinds: email_file, crm_file, klaviyo, braze, sfmc, mailchimp, hubspot, google_customer_match, meta_custom_audiences,
+    and a company's own. Exit code 1 when anything was found. No cell of a person is shown.
+    """
+    from recsys.lint.text import told
+
+    faults = 0
+    for file in files:
+        report, lines = told(file, channel, what)
+        faults += len(report.findings)
+        typer.echo("\n".join(lines))
+    raise typer.Exit(1 if faults else 0)
+
+
 def _show(shop_file: Path, run_date: datetime) -> bool:
     from recsys.report.summary import show
 
