@@ -738,17 +738,17 @@ def _meta() -> Iterator[Case]:
         yield Case(f"name {name}", META, META.content(), "audience_name", f"{name}_add_{DAY}.csv")
 
 
-QUICK = (EMAIL_FILE, SFMC_TAB, HUBSPOT_OPT_OUT)
-"""The files on which the faults of bytes are tried every time; on the others, thoroughly only."""
-
-
 def quick_corpus() -> list[Case]:
-    """The cases for every day, the same ones in the same order each time."""
-    every_day = [case for base in QUICK for case in faults_of_bytes(base)]
-    return [*every_day, *(case for case in faults_of_tools() if len(case.content) < LARGE)]
+    """The cases for every day: the faults of bytes on one file, and of every tool the first that breaks each rule."""
+    first: dict[tuple[str, str], Case] = {}
+    for case in faults_of_tools():
+        if len(case.content) < LARGE:
+            first.setdefault((case.base.kind, case.rule), case)
+    return [*faults_of_bytes(EMAIL_FILE), *first.values()]
 
 
 def thorough_corpus() -> list[Case]:
-    """The others: the faults of bytes on every other file, and the files that are too large for every day."""
-    others = [case for base in DELIMITED if base not in QUICK for case in faults_of_bytes(base)]
-    return [*others, *(case for case in faults_of_tools() if len(case.content) >= LARGE)]
+    """All the others."""
+    every_day = {(case.base.file, case.name) for case in quick_corpus()}
+    every = [*(case for base in DELIMITED for case in faults_of_bytes(base)), *faults_of_tools()]
+    return [case for case in every if (case.base.file, case.name) not in every_day]
