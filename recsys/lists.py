@@ -52,7 +52,7 @@ class Features:
         folder = night.features
         frames = {name: _feature(folder, name) for name in names}
         rules = TopicRules(_feature(folder, "topic_rules"), frames["product_topics"], _feature(folder, "due_products"))
-        limits = Limits(rules, Variety.of(frames["products"], night.shop.variety))
+        limits = Limits(rules, Variety.of(frames["products"], frames["interactions"], night.shop.variety))
         return cls(settings=night.recommend, end=night.end, folder=folder, limits=limits, **frames)
 
     @cached_property

@@ -76,9 +76,10 @@ def numbered(lists: pl.DataFrame, k: int) -> pl.DataFrame:
 def ranked(individual: pl.DataFrame, popular: pl.DataFrame, limits: Limits, k: int) -> pl.DataFrame:
     """At most k products per customer, as RANKED_SCHEMA: individual ones first, then popular ones not yet named.
 
-    Both come as WEIGHED_SCHEMA; within a source higher scores go first, then the smaller product_id. Scores of the two
-    sources do not compare, so the rank says more than the score. `because` and `topic` say what lifted a product that
-    would be further down, or not in the list, without any lift; they are null everywhere else.
+    Both come as WEIGHED_SCHEMA; within each, higher scores go first, then the smaller product_id. Scores of the two
+    do not compare, so the rank says more than the score. What the customer bought before is `buy_again` instead of
+    `individual`; popular rows stay popular. `because` and `topic` say what lifted a product that would be further down,
+    or not in the list, without any lift; they are null everywhere else.
     """
     sources = [(Source.INDIVIDUAL, individual), (Source.POPULAR, popular)]
     rows = pl.concat(
@@ -87,11 +88,16 @@ def ranked(individual: pl.DataFrame, popular: pl.DataFrame, limits: Limits, k: i
     )
     lifted = rows.filter(pl.col("because").is_not_null()).select("customer_id").unique()
     unlifted = _ranks(rows.join(lifted, on="customer_id", how="semi"), "unlifted", limits, k)
+    is_again = pl.col("is_again").fill_null(value=False) & (pl.col("source") == Source.INDIVIDUAL.value)
+    again = pl.lit(Source.BUY_AGAIN.value).alias("source")
     is_moved = (pl.col("rank") < pl.col("rank_unlifted")).fill_null(value=True)
     return (
         _ranks(rows, "score", limits, k)
         .join(unlifted.select(*PAIR, rank_unlifted="rank"), on=PAIR, how="left", maintain_order="left")
-        .with_columns(pl.when(is_moved).then(pl.col("because", "topic")))
+        .join(limits.variety.bought.with_columns(is_again=True), on=PAIR, how="left", maintain_order="left")
+        .with_columns(
+            pl.when(is_moved).then(pl.col("because", "topic")), pl.when(is_again).then(again).otherwise("source")
+        )
         .select(RANKED_SCHEMA.names())
         .match_to_schema(RANKED_SCHEMA)
     )

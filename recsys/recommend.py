@@ -14,7 +14,7 @@ from recsys.models.als import AlsModel
 from recsys.night import Night
 from recsys.ranking import eligible
 from recsys.tables import write_parquet
-from recsys.vocabulary import Reason, Source
+from recsys.vocabulary import OF_MODEL, Reason, Source
 
 COLUMNS = ["run_date", "customer_id", "rank", "product_id", "source", "score", "model_version", "because", "topic"]
 
@@ -44,7 +44,8 @@ def run(night: Night) -> dict[str, int | str]:
     reasons = _reasons(learnt.model, lists, features.weighted, features.products)
     write_parquet(reasons.select(pl.lit(night.run_date).alias("run_date"), pl.all()), night.reasons)
 
-    individual = lists.filter(pl.col("source") == Source.INDIVIDUAL.value)
+    individual = lists.filter(pl.col("source").is_in(OF_MODEL))
+    sources = lists.get_column("source")
     lengths = lists.group_by("customer_id").len().get_column("len")
     counts: dict[str, int | str] = {
         "customers": len(customers),
@@ -52,9 +53,8 @@ def run(night: Night) -> dict[str, int | str]:
         "may_not_personalise": len(customers) - len(features.personal),
         "without_individual": len(customers) - individual.get_column("customer_id").n_unique(),
         "short_lists": len(customers) - int((lengths >= settings.k).sum()),
-        "individual_rows": individual.height,
-        "popular_rows": lists.filter(pl.col("source") == Source.POPULAR.value).height,
-        "individual_rows_with_reason": reasons.filter(pl.col("place") == 1).height,
+        **{f"{source.value}_rows": int((sources == source.value).sum()) for source in Source},
+        "rows_with_reason": reasons.filter(pl.col("place") == 1).height,
         "topic_rules": features.limits.rules.rules.height,
         "rested_products": features.rested_products.height,
         "rows_moved_up": lists.get_column("because").count(),
@@ -68,12 +68,12 @@ def run(night: Night) -> dict[str, int | str]:
 
 
 def _reasons(model: AlsModel, lists: pl.DataFrame, learnt: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
-    """customer_id, rank, place, product_id, because_product_id, kind, share: what the individual rows come from.
+    """customer_id, rank, place, product_id, because_product_id, kind, share: what the model's rows come from.
 
     Ordered by customer_id, rank and place (from 1, the strongest). `kind` says what the customer did with the product
     that is the reason: bought, or looked_at for everything less. Sensitive products are never named.
     """
-    individual = lists.filter(pl.col("source") == Source.INDIVIDUAL.value)
+    individual = lists.filter(pl.col("source").is_in(OF_MODEL))
     nameable = products.filter(~pl.col("sensitive").fill_null(value=True)).get_column("product_id")
     kind = pl.when(pl.col("is_bought").fill_null(value=False))
     own = learnt.select(

@@ -16,13 +16,14 @@ from recsys.config import Channel
 from recsys.files import write_json
 from recsys.night import Night
 from recsys.tables import write_parquet
+from recsys.vocabulary import OF_MODEL
 from tests import toy
 
 MODEL = "als-1"
 LISTS = {
-    "ann": ("individual green", "individual black", "individual mint", "popular hammer"),
-    "ben": ("individual mint", "individual green", "individual black", "popular saw"),
-    "cat": ("individual black", "individual green", "popular mint", "popular hammer"),
+    "ann": ("buy_again green", "buy_again black", "individual mint", "popular hammer"),
+    "ben": ("buy_again mint", "buy_again green", "buy_again black", "popular saw"),
+    "cat": ("individual black", "buy_again green", "popular mint", "popular hammer"),
     "dan": ("individual drill", "popular green", "popular black", "popular mint"),
     "eve": ("individual saw", "individual drill", "popular green", "popular black"),
     "fay": ("popular hammer", "popular green", "popular black", "popular mint"),
@@ -87,12 +88,12 @@ def recommendations() -> pl.DataFrame:
 
 
 def reasons() -> pl.DataFrame:
-    """One reason for every individual row."""
+    """One reason for every row of the model."""
     rows = [
         (toy.RUN_DATE, customer, rank, 1, product, because, "bought", SHARE)
         for customer, entries in LISTS.items()
         for rank, (source, product) in enumerate((entry.split() for entry in entries), start=1)
-        if source == "individual"
+        if source in OF_MODEL
         for because in [name for name in (HISTORY[customer] + " black").split() if name != product][:1]
     ]
     rows = [(*row[:6], "looked_at" if row[1] == "cat" and row[5] == "black" else row[6], row[7]) for row in rows]

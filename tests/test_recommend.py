@@ -16,6 +16,7 @@ from recsys.list_settings import Variety as Settings
 from recsys.night import Night
 from recsys.tables import write_parquet
 from recsys.topic_rules import NOTHING_DUE
+from recsys.vocabulary import OF_MODEL
 
 SCHEMA = {
     "run_date": pl.Date(),
@@ -199,7 +200,7 @@ def test_customers_with_history_get_individual_items_of_their_own_kind_first(lis
     teas, tools = {"green", "black", "mint"}, {"hammer", "saw", "drill"}
     for customer, own in (("ann", teas), ("ben", teas), ("cat", teas), ("dan", tools), ("eve", tools)):
         first = _of(lists, customer).head(1)
-        assert first["source"].item() == "individual"
+        assert first["source"].item() in OF_MODEL
         assert first["product_id"].item() in own
 
 
@@ -304,18 +305,34 @@ def test_counts_add_up(night, lists):
     assert counts["customers"] == 6
     assert counts["with_list"] == 6
     assert counts["without_individual"] == 1
-    assert counts["individual_rows"] == lists.filter(source="individual").height
-    assert counts["individual_rows"] + counts["popular_rows"] == lists.height == 24
+    rows = {source: counts[f"{source}_rows"] for source in ("individual", "buy_again", "popular")}
+    assert rows == dict(lists.group_by("source").len().rows())
+    assert sum(rows.values()) == lists.height == 24
     assert counts["short_lists"] == 0
     assert counts["factors"] == 2
     assert counts["model_version"] == lists["model_version"][0]
 
 
-def test_reasons_are_of_individual_rows_and_tell_bought_from_looked_at(night, lists):
+def test_what_they_bought_before_is_labelled_so_and_no_more_of_it_than_allowed(night, lists):
+    """Teas are used up, so Ben is named the three that he had; with a cap of one the best stays, and tools follow."""
+    bought = INTERACTIONS.filter("is_bought").select("customer_id", "product_id")
+    again = lists.filter(source="buy_again")
+    assert _of(again, "ben").height == 3
+    assert again.join(bought, on=bought.columns, how="anti").is_empty()
+    assert lists.filter(source="individual").join(bought, on=bought.columns, how="semi").is_empty()
+    shop = night.shop.model_copy(update={"variety": Settings(max_bought_again=1)})
+    recommend.run(Night(shop, RUN_DATE))
+    capped = pl.read_parquet(night.recommendations)
+    assert _products(capped, "ben")[0] == _products(lists, "ben")[0]
+    assert _of(capped, "ben").join(bought, on=bought.columns, how="semi").height == 1
+    assert set(_products(capped, "ben")[1:]) == {"hammer", "saw", "drill"}
+
+
+def test_reasons_are_of_the_models_rows_and_tell_bought_from_looked_at(night, lists):
     """Eve returned her drill, so what she did with it is less than buying."""
     reasons = pl.read_parquet(night.reasons)
     assert reasons.schema == REASONS
-    individual = lists.filter(source="individual").select("customer_id", "rank", "product_id")
+    individual = lists.filter(pl.col("source").is_in(OF_MODEL)).select("customer_id", "rank", "product_id")
     named = reasons.filter(place=1).select("customer_id", "rank", "product_id")
     assert 0 < named.height == named.join(individual, on=named.columns, how="semi").height
     own = INTERACTIONS.select("customer_id", "is_bought", because_product_id="product_id")
@@ -451,8 +468,9 @@ things = [f"p{i}" for i in range(7)]
     eligible=st.sets(st.sampled_from(things)),
     replenishable=st.sets(st.sampled_from(things)),
     k=st.integers(1, 9),
+    most=st.none() | st.integers(0, 3),
 )
-def test_laws_of_recommendations(night, weights, bought, eligible, replenishable, k):
+def test_laws_of_recommendations(night, weights, bought, eligible, replenishable, k, most):
     pairs = [(*pair, weight, pair in bought, None) for pair, weight in sorted(weights.items())]
     write_features(
         night,
@@ -474,7 +492,8 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
             orient="row",
         ),
     )
-    recommend.run(_with_k(night, k))
+    shop = _with_k(night, k).shop.model_copy(update={"variety": Settings(max_bought_again=most)})
+    recommend.run(Night(shop, RUN_DATE))
     lists = pl.read_parquet(night.recommendations)
     assert set(lists["product_id"]) <= eligible
     assert (lists["score"] > 0).all()
@@ -482,8 +501,14 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
     for customer in (f"c{i}" for i in range(5)):
         own = _of(lists, customer)
         barred = {thing for thing in things if (customer, thing) in bought & set(weights)} - replenishable
-        assert own["rank"].to_list() == list(range(1, min(k, len(eligible - barred)) + 1))
+        again = eligible & {thing for thing in things if (customer, thing) in bought & set(weights)} - barred
+        named = len(eligible - barred) - max(0, len(again) - (len(again) if most is None else most))
+        assert own["rank"].to_list() == list(range(1, min(k, named) + 1))
         assert own["product_id"].n_unique() == own.height
         assert not set(own["product_id"]) & barred
         has_history = any(weight > 0 for (owner, _), weight in weights.items() if owner == customer)
-        assert has_history or "individual" not in own["source"]
+        assert has_history or not {*OF_MODEL} & set(own["source"])
+        for thing, source in own.select("product_id", "source").iter_rows():
+            is_bought = (customer, thing) in bought & set(weights)
+            assert source in ({"buy_again", "popular"} if is_bought else {"individual", "popular"})
+        assert most is None or sum((customer, thing) in bought & set(weights) for thing in own["product_id"]) <= most

@@ -7,7 +7,8 @@ from functools import partial
 import polars as pl
 
 from recsys.champion import CARD
-from recsys.evaluation.scoreboard import SHIPPED
+from recsys.evaluation.scoreboard import SHIPPED, SPLIT_FURTHER
+from recsys.evaluation.splits import BEFORE, NEW, STAGES
 from recsys.files import read_json
 from recsys.night import Night
 from recsys.report.facts import Facts, attempt
@@ -24,6 +25,11 @@ RIVAL_WORDS = {
     "popular": "Popular lately",
     "popular_all_time": "Popular of all time",
 }
+SPLIT_WORDS = {
+    "known": ("By how well customers were known before it", "Known of them", STAGES),
+    "repeat": ("By whether products were new to them", "What they bought", [BEFORE, NEW]),
+}
+"""Split -> what it is, what its parts are, and these in order."""
 TASK_WORDS = {"next": "What they bought next", "new": "The same, of products new to them"}
 
 
@@ -41,8 +47,18 @@ KIND_WORDS = {"als": "the model alone", "two_stage": "two stages, candidates and
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a split: its customers, and how many of them the shipped, the popular and their own products hit."""
+
+    name: str
+    customers: int
+    hits: tuple[Range, ...]
+
+
+@dataclass(frozen=True)
 class Worth:
-    """One closed window. `numbers`: metric of the shipped lists -> range; `tables`: per task the rows of the rivals."""
+    """One closed window. `numbers`: metric of the shipped lists -> range; `tables`: per task the rows of the rivals;
+    `splits`: what split, what parts, and the parts of it."""
 
     begin: date
     days: int
@@ -50,6 +66,7 @@ class Worth:
     sentence: str
     numbers: dict[str, Range]
     tables: dict[str, list[tuple[str, dict[str, Range]]]]
+    splits: list[tuple[str, str, list[Part]]]
     made: Made
 
 
@@ -64,7 +81,8 @@ def read_worth(facts: Facts) -> tuple[Facts, Worth | None]:
 
 def _read(night: Night) -> Worth:
     card = read_json(night.evaluation / "card.json")
-    scores = pl.read_parquet(night.evaluation / "scores.parquet").filter(pl.col("split") == "everybody")
+    every = pl.read_parquet(night.evaluation / "scores.parquet")
+    scores = every.filter(pl.col("split") == "everybody")
     ranges = {
         (task, recommender, metric): (mean, low, high)
         for task, recommender, metric, mean, low, high in scores.select(
@@ -86,8 +104,30 @@ def _read(night: Night) -> Worth:
         card["sentence"],
         {metric: found for (task, by, metric), found in ranges.items() if task == "next" and by == SHIPPED},
         {words: rows for words, rows in tables.items() if rows},
+        _splits(every),
         _made(night),
     )
+
+
+def _splits(scores: pl.DataFrame) -> list[tuple[str, str, list[Part]]]:
+    """Of what was bought next: the splits that were measured, each with those of its parts that have customers."""
+    hits = scores.filter(pl.col("task") == "next", pl.col("metric") == "hit_rate")
+    found = {
+        (split, part, recommender): (customers, (mean, low, high))
+        for split, part, recommender, customers, mean, low, high in hits.select(
+            "split", "part", "recommender", "customers", "mean", "low", "high"
+        ).iter_rows()
+    }
+    splits = []
+    for split, (title, heading, names) in SPLIT_WORDS.items():
+        parts = [
+            Part(name, found[split, name, SHIPPED][0], tuple(found[split, name, one][1] for one in SPLIT_FURTHER))
+            for name in names
+            if (split, name, SHIPPED) in found
+        ]
+        if parts:
+            splits.append((title, heading, parts))
+    return splits
 
 
 def _made(night: Night) -> Made:
