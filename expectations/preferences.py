@@ -153,18 +153,18 @@ def lists(evidence: Evidence, choices: Choices, permissions: Permissions) -> lis
 def _not_demoted(evidence: Evidence, choices: Choices) -> int:
     """Popular rows of a topic to see less of whose score is above the product's own times the configured factor.
 
-    A product's own score is that of everybody's popular list, so it is seen in the rows that nothing lifts: the
-    highest of them. Individual scores cannot be told apart from a lower opinion.
+    A product's own score is that of the popular list it comes from, everybody's or a country's, so it is seen in the
+    rows of it that nothing lifts: the highest of them. Individual scores cannot be told apart from a lower opinion.
     """
     rows = evidence.recommendations.filter(pl.col("source") == Source.POPULAR.value)
     own = rows.filter(pl.col("because").is_null()).join(
         choices.touched(rows, "less_like_this", "interested"), on=PAIR, how="anti"
     )
-    highest = own.group_by("product_id").agg(own=pl.col("score").max())
+    highest = own.group_by("product_id", "context").agg(own=pl.col("score").max())
     limit = pl.col("own") * evidence.night.shop.preferences.less_like_this_factor * (1 + ROUNDING)
     return (
         rows.join(choices.touched(rows, "less_like_this"), on=PAIR, how="semi")
-        .join(highest, on="product_id")
+        .join(highest, on=["product_id", "context"], nulls_equal=True)
         .filter(pl.col("score") > limit)
         .height
     )

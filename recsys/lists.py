@@ -13,7 +13,7 @@ import polars as pl
 from recsys.config import Recommend
 from recsys.errors import StageInputMissing
 from recsys.models.als import AlsModel
-from recsys.models.popular import PopularList
+from recsys.models.popular import PopularList, PopularOf
 from recsys.models.recommender import Recommender
 from recsys.night import Night
 from recsys.ranking import Limits, eligible, not_again, ranked, short_of
@@ -41,6 +41,7 @@ class Features:
     products: pl.DataFrame
     customers: pl.DataFrame
     popularity: pl.DataFrame
+    popularity_by_country: pl.DataFrame
     product_topics: pl.DataFrame
     rested_products: pl.DataFrame
     limits: Limits
@@ -48,7 +49,10 @@ class Features:
     @classmethod
     def of(cls, night: Night) -> "Features":
         """Those of a night. Raises StageInputMissing when the features stage has not run."""
-        names = ("interactions", "products", "customers", "popularity", "product_topics", "rested_products")
+        names = (
+            *("interactions", "products", "customers", "popularity", "popularity_by_country"),
+            *("product_topics", "rested_products"),
+        )
         folder = night.features
         frames = {name: _feature(folder, name) for name in names}
         rules = TopicRules(_feature(folder, "topic_rules"), frames["product_topics"], _feature(folder, "due_products"))
@@ -76,6 +80,12 @@ class Features:
         """customer_id, product_id: what may not be named to whom tonight, because it is had or has to rest."""
         had = not_again(self.interactions, self.products)
         return pl.concat([had, self.rested_products]).unique(maintain_order=True)
+
+    @property
+    def popular(self) -> Recommender:
+        """Names what is popular in a customer's context, else everywhere."""
+        overall = PopularList(self.popularity)
+        return PopularOf(self.customers.select("customer_id", "context"), self.popularity_by_country, overall)
 
     @property
     def personal(self) -> pl.Series:
@@ -118,7 +128,7 @@ class Learnt:
         recommender = self.recommender(asked, excluded)
         individual = rules.weigh(rules.shortlist(recommender, asked, candidates, excluded, reach))
         short = short_of(individual, customers, limits, k)
-        popular = rules.weigh(rules.shortlist(PopularList(features.popularity), short, candidates, excluded, reach))
+        popular = rules.weigh(rules.shortlist(features.popular, short, candidates, excluded, reach))
         return ranked(individual, popular, limits, k)
 
 

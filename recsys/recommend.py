@@ -16,7 +16,18 @@ from recsys.ranking import eligible
 from recsys.tables import write_parquet
 from recsys.vocabulary import OF_MODEL, Reason, Source
 
-COLUMNS = ["run_date", "customer_id", "rank", "product_id", "source", "score", "model_version", "because", "topic"]
+COLUMNS = [
+    "run_date",
+    "customer_id",
+    "rank",
+    "product_id",
+    "source",
+    "score",
+    "model_version",
+    "because",
+    "topic",
+    "context",
+]
 
 REASONS = 3
 """So many of the products that a score comes from are kept."""
@@ -37,6 +48,7 @@ def run(night: Night) -> dict[str, int | str]:
     learnt = Learnt.of(features, night.raw / "champion" / RANKER if night.recipe.kind == "two_stage" else None)
     learnt.model.save(night.model)
     lists = learnt.lists(customers, features.excluded)
+    lists = _in_context(lists, features.customers)
     write_parquet(
         lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(learnt.version)).select(COLUMNS),
         night.recommendations,
@@ -65,6 +77,15 @@ def run(night: Night) -> dict[str, int | str]:
     }
     log.info("recommend: %s of %s customers have a list (%s)", counts["with_list"], counts["customers"], learnt.version)
     return counts
+
+
+def _in_context(lists: pl.DataFrame, customers: pl.DataFrame) -> pl.DataFrame:
+    """The lists with `context`: of popular rows, whose popular list they come from; null for everybody's."""
+    is_popular = pl.col("source") == Source.POPULAR.value
+    contexts = customers.select("customer_id", pl.col("context").cast(pl.String))
+    return lists.join(contexts, on="customer_id", how="left", maintain_order="left").with_columns(
+        context=pl.when(is_popular).then("context")
+    )
 
 
 def _reasons(model: AlsModel, lists: pl.DataFrame, learnt: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:

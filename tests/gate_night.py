@@ -69,7 +69,7 @@ Change = Callable[[pl.DataFrame], pl.DataFrame]
 def recommendations() -> pl.DataFrame:
     """Four rows per customer; scores fall with the rank."""
     rows = [
-        (toy.RUN_DATE, customer, rank, entry.split()[1], entry.split()[0], 1 / rank, MODEL, None, None)
+        (toy.RUN_DATE, customer, rank, entry.split()[1], entry.split()[0], 1 / rank, MODEL, None, None, None)
         for customer, entries in LISTS.items()
         for rank, entry in enumerate(entries, start=1)
     ]
@@ -83,6 +83,7 @@ def recommendations() -> pl.DataFrame:
         "model_version": pl.String,
         "because": pl.String,
         "topic": pl.String,
+        "context": pl.String,
     }
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -220,13 +221,17 @@ def write_night(folder: Path) -> Night:
 
 def write_features(night: Night) -> None:
     """What was learnt from: everybody allows it; what each did; the popular products in their order."""
-    people = pl.DataFrame({"customer_id": list(STATUS), "may_personalise": True})
+    people = pl.DataFrame(
+        {"customer_id": list(STATUS), "may_personalise": True, "context": None}, schema_overrides={"context": pl.String}
+    )
     write_parquet(people, night.features / "customers.parquet")
     write_parquet(pl.DataFrame({"customer_id": LEARNT}), night.features / "interactions.parquet")
     figures = pl.DataFrame(DID, schema=["customer_id", "orders", "active_days", "spend"], orient="row")
     write_parquet(figures.cast({"spend": pl.Decimal(18, 4)}), night.features / "customer_features.parquet")
     ranks = range(1, len(POPULAR) + 1)
     write_parquet(pl.DataFrame({"product_id": POPULAR, "rank": ranks}), night.features / "popularity.parquet")
+    of_countries = pl.DataFrame(schema={"context": pl.String, "product_id": pl.String, "rank": pl.Int64})
+    write_parquet(of_countries, night.features / "popularity_by_country.parquet")
 
 
 def change_parquet(path: Path, change: Change) -> None:

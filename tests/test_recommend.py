@@ -28,6 +28,7 @@ SCHEMA = {
     "model_version": pl.String(),
     "because": pl.String(),
     "topic": pl.String(),
+    "context": pl.String(),
 }
 REASONS = {
     "run_date": pl.Date(),
@@ -52,7 +53,11 @@ PRODUCTS = pl.DataFrame(
     }
 ).sort("product_id")
 NOBODY_RESTS = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
-CUSTOMERS = pl.DataFrame({"customer_id": ["ann", "ben", "cat", "dan", "eve", "fay"], "may_personalise": True})
+CUSTOMERS = pl.DataFrame(
+    {"customer_id": ["ann", "ben", "cat", "dan", "eve", "fay"], "may_personalise": True, "context": None},
+    schema_overrides={"context": pl.String},
+)
+NO_COUNTRIES = pl.DataFrame(schema={"context": pl.String, "product_id": pl.String, "rank": pl.Int64})
 POPULARITY = pl.DataFrame(
     {"product_id": ["green", "black", "hammer", "mint", "saw", "drill"], "rank": [1, 2, 3, 4, 5, 6]}
 )
@@ -126,6 +131,7 @@ def write_features(night: Night, **changes: pl.DataFrame) -> None:
         "products": PRODUCTS,
         "customers": CUSTOMERS,
         "popularity": POPULARITY,
+        "popularity_by_country": NO_COUNTRIES,
         "topic_rules": rules(),
         "product_topics": PRODUCT_TOPICS,
         "due_products": NOTHING_DUE,
@@ -172,6 +178,27 @@ def test_cold_customer_gets_popular_items(lists):
     assert _products(lists, "fay") == ["green", "black", "hammer", "mint"]
     assert _of(lists, "fay")["source"].unique().to_list() == ["popular"]
     assert _of(lists, "fay")["score"].to_list() == [1, 1 / 2, 1 / 3, 1 / 4]
+
+
+def test_a_customer_of_whom_nothing_is_known_gets_the_popular_list_of_their_country(night):
+    """Fay is in Austria, where tools are what most people buy; Dan's one free place is filled from there as well."""
+    contexts = CUSTOMERS.with_columns(context=pl.Series([None, None, None, "AT", None, "AT"], dtype=pl.String))
+    order = ["saw", "drill", "hammer", "mint", "black", "green"]
+    austria = pl.DataFrame({"context": "AT", "product_id": order, "rank": [1, 2, 3, 4, 5, 6]})
+    tools = INTERACTIONS.filter(pl.col("customer_id").is_in(["dan", "eve"]))
+    write_features(night, customers=contexts, popularity_by_country=austria, interactions=pl.concat([tools, TOOL_FANS]))
+    recommend.run(night)
+    lists = pl.read_parquet(night.recommendations)
+    columns = ["product_id", "source", "context", "score"]
+    assert _of(lists, "fay").select(columns).rows() == [
+        (product, "popular", "AT", 1 / rank) for rank, product in enumerate(order[:4], 1)
+    ]
+    assert _of(lists, "dan").select(columns[:3]).rows() == [
+        ("drill", "individual", None),
+        *((product, "popular", "AT") for product in ("mint", "black", "green")),
+    ]
+    assert _products(lists, "cat") == ["green", "black", "hammer", "mint"]
+    assert _of(lists, "cat")["context"].null_count() == 4
 
 
 @pytest.mark.parametrize("answer", [False, None])
@@ -239,7 +266,7 @@ def test_products_that_may_not_be_recommended_still_tell_about_taste(night):
     """Gus and Hal share only the oolong, which is out of stock; through it Gus gets Hal's mint."""
     rows = [("gus", "oolong", 1.0, True), ("hal", "oolong", 1.0, True), ("hal", "mint", 1.0, True)]
     more = pl.DataFrame([(*row, None) for row in rows], schema=INTERACTIONS.schema, orient="row")
-    customers = pl.DataFrame({"customer_id": ["gus", "hal"], "may_personalise": True})
+    customers = CUSTOMERS.head(2).with_columns(customer_id=pl.Series(["gus", "hal"]))
     write_features(night, interactions=pl.concat([INTERACTIONS.filter(customer_id="dan"), more]), customers=customers)
     recommend.run(night)
     first = _of(pl.read_parquet(night.recommendations), "gus").head(1)
@@ -428,6 +455,7 @@ def test_lists_longer_than_the_catalogue_stay_short(night):
         "products",
         "customers",
         "popularity",
+        "popularity_by_country",
         "topic_rules",
         "product_topics",
         "due_products",
@@ -485,7 +513,7 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
                 "brand": ["first" if place < 3 else None for place in range(len(things))],
             }
         ),
-        customers=pl.DataFrame({"customer_id": [f"c{i}" for i in range(5)], "may_personalise": True}),
+        customers=CUSTOMERS.head(5).with_columns(customer_id=pl.Series([f"c{i}" for i in range(5)])),
         popularity=pl.DataFrame(
             [(thing, rank) for rank, thing in enumerate(sorted(eligible), 1)],
             schema={"product_id": pl.String, "rank": pl.Int64},

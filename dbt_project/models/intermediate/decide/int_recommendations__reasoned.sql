@@ -114,6 +114,7 @@ final as (
         end as reason_about,
         because_product_id,
         because_share,
+        context,
         model_version,
         score
     from kinds
