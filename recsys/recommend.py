@@ -39,9 +39,9 @@ def run(night: Night) -> dict[str, int | str]:
     """Train, recommend, write; what comes back are counts.
 
     Customers who do not allow personalisation, customers without history, and places that no individual score fills,
-    get popular products; the topic rules hold for these too. No interactions at all: everybody gets them. No eligible
-    product: a table without rows, which the gate stops. Raises StageInputMissing when the features stage has not run,
-    ModelError when the interactions cannot be learnt from.
+    get popular products, those of topics they said they are interested in first; the topic rules hold for these too. No
+    interactions at all: everybody gets them. No eligible product: a table without rows, which the gate stops. Raises
+    StageInputMissing when the features stage has not run, ModelError when the interactions cannot be learnt from.
     """
     features = Features.of(night)
     settings, customers = features.settings, features.customers.get_column("customer_id")
@@ -80,8 +80,8 @@ def run(night: Night) -> dict[str, int | str]:
 
 
 def _in_context(lists: pl.DataFrame, customers: pl.DataFrame) -> pl.DataFrame:
-    """The lists with `context`: of popular rows, whose popular list they come from; null for everybody's."""
-    is_popular = pl.col("source") == Source.POPULAR.value
+    """The lists with `context`: whose popular list a popular or content row comes from; null for everybody's."""
+    is_popular = ~pl.col("source").is_in(OF_MODEL)
     contexts = customers.select("customer_id", pl.col("context").cast(pl.String))
     return lists.join(contexts, on="customer_id", how="left", maintain_order="left").with_columns(
         context=pl.when(is_popular).then("context")

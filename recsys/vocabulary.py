@@ -18,6 +18,7 @@ class Source(StrEnum):
 
     INDIVIDUAL = "individual"
     BUY_AGAIN = "buy_again"
+    CONTENT = "content"
     POPULAR = "popular"
 
 

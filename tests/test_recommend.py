@@ -201,6 +201,23 @@ def test_a_customer_of_whom_nothing_is_known_gets_the_popular_list_of_their_coun
     assert _of(lists, "cat")["context"].null_count() == 4
 
 
+def test_interests_come_before_what_is_popular_where_nothing_else_is_known(night):
+    """Fay named tools, and less of saws: two tools, then popular things; the saw, which she wants less, comes late."""
+    told = rules(("fay", "lift", "tools", 1.2), ("fay", "demote", "saws", 0.5))
+    topics = pl.concat([PRODUCT_TOPICS, pl.DataFrame({"product_id": ["saw"], "topic": ["saws"]})])
+    write_features(night, topic_rules=told, product_topics=topics)
+    recommend.run(_with_k(night, 6))
+    lists = pl.read_parquet(night.recommendations)
+    assert _of(lists, "fay").select("product_id", "source", "because", "topic").rows() == [
+        ("hammer", "content", "interested", "tools"),
+        ("drill", "content", "interested", "tools"),
+        ("green", "popular", None, None),
+        ("black", "popular", None, None),
+        ("mint", "popular", None, None),
+        ("saw", "popular", None, None),
+    ]
+
+
 @pytest.mark.parametrize("answer", [False, None])
 def test_whoever_does_not_allow_personalisation_gets_the_popular_list(night, answer):
     """Dan bought a hammer. That is not known here, so it is in his list like in everybody's."""
@@ -293,13 +310,14 @@ def test_topic_rules_hold_for_every_source(night):
     assert after == pytest.approx(0.0001 * before)
     assert len({"green", "black", "mint"} & set(_products(lists, "cat"))) == 1
     assert _of(lists, "fay").select("product_id", "score", "because", "topic").rows() == [
-        ("green", 1.0, None, None),
         ("hammer", 1.0, "interested", "tools"),
         ("saw", pytest.approx(0.6), "interested", "tools"),
+        ("drill", pytest.approx(0.5), "interested", "tools"),
     ]
+    assert _of(lists, "fay")["source"].unique().to_list() == ["content"]
     assert counts["short_lists"] == 0
     assert counts["topic_rules"] == 4
-    assert counts["rows_moved_up"] == lists["because"].count() == 2
+    assert counts["rows_moved_up"] == lists["because"].count() == 3
 
 
 def test_a_product_that_rests_is_left_out_for_that_customer_alone(night, lists):
@@ -333,6 +351,7 @@ def test_counts_add_up(night, lists):
     assert counts["with_list"] == 6
     assert counts["without_individual"] == 1
     rows = {source: counts[f"{source}_rows"] for source in ("individual", "buy_again", "popular")}
+    assert counts["content_rows"] == 0
     assert rows == dict(lists.group_by("source").len().rows())
     assert sum(rows.values()) == lists.height == 24
     assert counts["short_lists"] == 0

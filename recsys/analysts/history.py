@@ -72,7 +72,8 @@ HISTORY: tuple[HistoryTable, ...] = (
             Column(
                 "source",
                 "VARCHAR",
-                "individual (the model's, new to the customer), buy_again (the model's, bought before) or popular",
+                "individual (the model's, new to the customer), buy_again (the model's, bought before), content "
+                "(popular, of a topic they said they are interested in) or popular",
             ),
             Column("reason", "VARCHAR", "Why this product, as a sentence"),
             Column("model_version", "VARCHAR", "The model that made the row"),
