@@ -75,6 +75,23 @@ class Features:
         """The interactions that a model learns from: weight above 0."""
         return self.interactions.filter(pl.col("weight") > 0)
 
+    @cached_property
+    def tasted(self) -> pl.DataFrame:
+        """The interactions that tastes come from: `weighted`, and of customers without any within `window_days` all."""
+        if self.settings.window_days is None:
+            return self.weighted
+        recent = self.weighted
+        older = self.history.weighted(_without_window(self.settings))
+        was_bought = self.interactions.select("customer_id", "product_id", "is_bought")
+        return pl.concat(
+            [
+                recent.select("customer_id", "product_id", "weight", "is_bought"),
+                older.join(recent, on="customer_id", how="anti")
+                .join(was_bought, on=["customer_id", "product_id"], how="left")
+                .select("customer_id", "product_id", "weight", "is_bought"),
+            ]
+        )
+
     @property
     def excluded(self) -> pl.DataFrame:
         """customer_id, product_id: what may not be named to whom tonight, because it is had or has to rest."""
@@ -104,7 +121,7 @@ class Learnt:
     @classmethod
     def of(cls, features: Features, ranker: Path | None = None) -> "Learnt":
         """Train the model; take the ranker from a folder. Raises ModelError when either cannot be had."""
-        model = AlsModel.fit(features.weighted, features.settings)
+        model = AlsModel.fit(features.weighted, features.settings).with_customers(features.tasted)
         return cls(features, model, Ranker.load(ranker, features.settings.threads) if ranker else None)
 
     @property
@@ -130,6 +147,16 @@ class Learnt:
         short = short_of(individual, customers, limits, k)
         popular = rules.weigh(rules.shortlist(features.popular, short, candidates, excluded, reach))
         return ranked(individual, popular, limits, k)
+
+
+def model_of(history: History, settings: Recommend) -> AlsModel:
+    """The model trained on a history with these settings; who did nothing within `window_days` is folded in."""
+    model = AlsModel.fit(history.weighted(settings), settings)
+    return model if settings.window_days is None else model.with_customers(history.weighted(_without_window(settings)))
+
+
+def _without_window(settings: Recommend) -> Recommend:
+    return settings.model_copy(update={"window_days": None})
 
 
 def _feature(folder: Path, name: str) -> pl.DataFrame:

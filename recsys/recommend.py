@@ -53,7 +53,7 @@ def run(night: Night) -> dict[str, int | str]:
         lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(learnt.version)).select(COLUMNS),
         night.recommendations,
     )
-    reasons = _reasons(learnt.model, lists, features.weighted, features.products)
+    reasons = _reasons(learnt.model, lists, features.tasted, features.products)
     write_parquet(reasons.select(pl.lit(night.run_date).alias("run_date"), pl.all()), night.reasons)
 
     individual = lists.filter(pl.col("source").is_in(OF_MODEL))

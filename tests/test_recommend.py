@@ -1,7 +1,7 @@
 """The stage `recommend` on the toy shop and on its edges."""
 
 import logging
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -216,6 +216,24 @@ def test_interests_come_before_what_is_popular_where_nothing_else_is_known(night
         ("mint", "popular", None, None),
         ("saw", "popular", None, None),
     ]
+
+
+def test_whose_history_is_older_than_the_training_window_is_folded_in(night):
+    """Only ten days are learnt from. Eve bought her hammer half a year ago, and gets what goes with hammers."""
+    recent = pl.concat([INTERACTIONS.filter(pl.col("customer_id") != "eve"), TOOL_FANS])
+    old = pl.DataFrame([("eve", "hammer", 0.0, True, None)], schema=INTERACTIONS.schema, orient="row")
+    events = pl.DataFrame(
+        {"customer_id": ["eve"], "product_id": ["hammer"], "kind": ["order"], "quantity": [1]},
+    ).with_columns(order_id=pl.lit("o1"), unit_price=9.9, occurred_at=pl.lit(datetime(2025, 10, 1)))
+    write_features(night, interactions=pl.concat([recent, old]))
+    write_parquet(events, night.features / "events.parquet")
+    write_parquet(CUSTOMERS.select("customer_id"), night.features / "customer_features.parquet")
+    settings = night.shop.recommend.model_copy(update={"window_days": 10})
+    recommend.run(Night(night.shop.model_copy(update={"recommend": settings}), RUN_DATE))
+    eve = _of(pl.read_parquet(night.recommendations), "eve").filter(source="individual")
+    assert {"saw", "drill"} <= set(eve["product_id"])
+    because = _of(pl.read_parquet(night.reasons), "eve")
+    assert because.select("because_product_id", "kind").unique().rows() == [("hammer", "bought")]
 
 
 @pytest.mark.parametrize("answer", [False, None])

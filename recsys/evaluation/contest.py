@@ -11,8 +11,7 @@ from recsys.config import Recommend
 from recsys.evaluation.fold import Fold
 from recsys.evaluation.interval import intervals, paired_intervals
 from recsys.evaluation.scoreboard import Scoreboard, Task
-from recsys.lists import Features, Learnt
-from recsys.models.als import AlsModel
+from recsys.lists import Features, Learnt, model_of
 from recsys.twostage.ranker import Ranker
 
 JUDGED_BY = "ndcg"
@@ -29,7 +28,7 @@ class Contestant:
     def learnt(self, features: Features, shop: Recommend) -> Learnt:
         """What it learns from a fold's features."""
         settings = self.recipe.over(shop)
-        model = AlsModel.fit(features.history.weighted(settings), settings)
+        model = model_of(features.history, settings)
         ranker = Ranker.load(self.ranker, settings.threads) if self.ranker else None
         return Learnt(replace(features, settings=settings), model, ranker)
 
