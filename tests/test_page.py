@@ -126,8 +126,26 @@ def test_what_lists_were_worth_is_split_by_how_well_customers_were_known(green):
     write_parquet(scores, green.evaluation / "scores.parquet")
     card = {"window_begin": "2026-03-04", "window_days": 28, "customers": 40, "sentence": "Individual pays offline."}
     (green.evaluation / "card.json").write_text(json.dumps(card))
+    champion = {
+        "champion": {"kind": "als", "settings": {"half_life_days": 100, "window_days": None, "weights": {"view": 0.1}}},
+        "run_date": "2026-03-30",
+        "window_begin": "2026-03-03",
+        "sentence": "The champion stays: two stages are not better beyond noise.",
+        "trials": [{}, {}],
+        "scores": [
+            {"task": task, "recommender": name, "metric": "ndcg", "mean": mean, "low": 0.25, "high": 0.75}
+            for task, name, mean in (("next", "popular", 0.3), ("next", "champion", 0.5), ("new", "champion", 0.1))
+        ],
+    }
+    (green.raw / "champion").mkdir()
+    (green.raw / "champion" / "card.json").write_text(json.dumps(champion))
     text = read(green)
     assert "Individual pays offline." in text
+    card = text[text.index("The champion: the model alone") :]
+    assert "Chosen on the night of 2026-03-30 among 2 settings of the model" in card
+    assert "Other than in the shop file: half_life_days 100, weights.view 0.1, window_days unlimited." in card
+    assert "in the window from 2026-03-03 on Lists NDCG The champion until then 50.0 % (25.0 to 75.0)" in card
+    assert "Popular lately 30.0 % (25.0 to 75.0)" in card
     known = text[text.index("By how well customers were known") : text.index("By whether products were new")]
     assert "Popular lately Own history, then popular nothing 28 50.0 % (10.0 to 90.0) 25.0 % (10.0 to 90.0)" in known
     assert known.index("nothing 28") < known.index("looked only 12"), "from the least known on"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from typing import Any
 
 import polars as pl
 
@@ -25,6 +26,12 @@ RIVAL_WORDS = {
     "popular": "Popular lately",
     "popular_all_time": "Popular of all time",
 }
+CONTEST_WORDS = {
+    "champion": "The champion until then",
+    "als": "The model alone, tuned",
+    "two_stage": "Two stages",
+    **{name: words for name, words in RIVAL_WORDS.items() if name not in {SHIPPED, "als"}},
+}
 SPLIT_WORDS = {
     "known": ("By how well customers were known before it", "Known of them", STAGES),
     "repeat": ("By whether products were new to them", "What they bought", [BEFORE, NEW]),
@@ -35,12 +42,19 @@ TASK_WORDS = {"next": "What they bought next", "new": "The same, of products new
 
 @dataclass(frozen=True)
 class Made:
-    """How the night makes its lists: `kind` of recipe, and what the weekly evaluation that chose it said."""
+    """How the night makes its lists: `kind` of recipe, and what the weekly evaluation that chose it said.
+
+    `settings`: those of the model that differ from the shop file, as text; `contest`: NDCG of what was bought next on
+    the window that decided, the contestants first.
+    """
 
     kind: str
     run_date: str | None = None
     sentence: str = "No weekly evaluation has been run yet: the settings of the shop file hold."
     trials: int = 0
+    window_begin: str = ""
+    settings: str = ""
+    contest: tuple[tuple[str, Range], ...] = ()
 
 
 KIND_WORDS = {"als": "the model alone", "two_stage": "two stages, candidates and a ranker that orders them"}
@@ -136,7 +150,30 @@ def _made(night: Night) -> Made:
     if not card.is_file():
         return Made(kind)
     found = read_json(card)
-    return Made(kind, found["run_date"], found["sentence"], len(found["trials"]))
+    ndcg = {
+        score["recommender"]: (score["mean"], score["low"], score["high"])
+        for score in found["scores"]
+        if (score["task"], score["metric"]) == ("next", "ndcg") and score["mean"] is not None
+    }
+    return Made(
+        kind,
+        found["run_date"],
+        found["sentence"],
+        len(found["trials"]),
+        found["window_begin"],
+        _said(found["champion"]["settings"]),
+        tuple((words, ndcg[name]) for name, words in CONTEST_WORDS.items() if name in ndcg),
+    )
+
+
+def _said(settings: dict[str, Any]) -> str:
+    """half_life_days 100, weights.view 0.1"""
+    flat = {
+        f"{name}.{part}" if part else name: one
+        for name, value in sorted(settings.items())
+        for part, one in (value.items() if isinstance(value, dict) else [("", value)])
+    }
+    return ", ".join(f"{name} {'unlimited' if value is None else value}" for name, value in flat.items())
 
 
 def interval(found: Range) -> str:
