@@ -9,13 +9,14 @@ lines of the red task's log say why, and so does the audience page, which is wri
 | features, decide | a dbt model or test failed | read the named model's message; fix, clear the task |
 | gate | a check failed: the files were held back on purpose | read the failed checks; nothing left, nothing to undo |
 | export | the bytes are not those that were checked, or the day was published with others | read the message |
+| evaluate | what lists were worth could not be measured: the files have left, and the rest goes on | read the message |
 | publish | the analysts' database could not be swapped | free space or mend the file it names, clear publish |
 """
 
 import os
 
 import pendulum
-from airflow.sdk import CronDataIntervalTimetable, Param, dag, get_current_context, task
+from airflow.sdk import CronDataIntervalTimetable, Param, TriggerRule, dag, get_current_context, task
 from stage_task import channels_of_night, date_of_night, run_stage, writes
 
 
@@ -79,9 +80,17 @@ def nightly_recommendations():
     def evaluate(run_date: str) -> dict:
         return run_stage("evaluate", run_date)
 
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def measured() -> None:
+        """Publishing follows the measurement, however that ended: nobody waits for it."""
+
     @task
     def publish(run_date: str) -> dict:
         return run_stage("publish", run_date)
+
+    @task
+    def whole() -> None:
+        """The last task: where any before it is red, the run is red."""
 
     @task
     def report(run_date: str) -> dict:
@@ -92,9 +101,13 @@ def nightly_recommendations():
     files = what_leaves(night)
     exported = export.partial(run_date=night).expand(channel=files)
     published = publish(night)
+    evaluated = evaluate(night)
     ingest(night) >> features(night) >> recommend(night) >> decide(night) >> render(night) >> checked >> files
+    exported >> evaluated >> measured() >> published
+    exported >> published
+    [evaluated, published] >> whole()
     # a teardown runs however the night went, and unlike any other last task it does not turn a red night green
-    exported >> evaluate(night) >> published >> report(night).as_teardown(setups=night)
+    published >> report(night).as_teardown(setups=night)
 
 
 nightly_recommendations()

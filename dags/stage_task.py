@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 POOL = "duckdb_writer"
 """One slot: DuckDB has one writing process at a time. Made by `airflow pools set duckdb_writer 1 "one writer"`."""
 
-PERMANENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+PERMANENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 """Errors of the operating system that the next try would meet again."""
 
 

@@ -4,7 +4,7 @@ from recsys.config import Channel, Shop
 
 RECOMMENDATIONS = (
     *("run_date", "customer_id", "rank", "product_id", "source", "score", "model_version"),
-    *("because", "topic"),
+    *("because", "topic", "context"),
 )
 CATALOGUE = ("product_id", "name", "category", "brand", "price", "currency", "url", "image_url")
 TABLES: dict[str, tuple[str, ...]] = {
@@ -15,7 +15,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "product_id",
         "source",
         *("reason", "reason_kind", "reason_about", "because_product_id", "because_share"),
-        *("model_version", "score"),
+        *("context", "model_version", "score"),
     ),
     "fct_decisions": ("run_date", "customer_id", "channel", "contact_channel", "status", "reason", "items"),
     "sync_email_file__recipients": (

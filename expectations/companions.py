@@ -11,7 +11,7 @@ from expectations.findings import critical, found_none
 from recsys.audit import Check
 from recsys.config import Channel
 
-KEYS = ["customer_id", "rank", "product_id", "source", "score", "model_version"]
+KEYS = ["customer_id", "rank", "product_id", "source", "context", "score", "model_version"]
 LEADING_NOTHING = r"^[\s\p{C}\p{Z}]+"
 FORMULA = r"^[=+\-@]"
 CONTROL = r"^[\t\r\n]"

@@ -13,7 +13,7 @@ from recsys.audit import Check
 from recsys.config import Channel
 from recsys.list_settings import PLACEHOLDERS
 from recsys.night import Night
-from recsys.vocabulary import Reason, Source
+from recsys.vocabulary import OF_MODEL, Reason, Source
 
 SUITE = "recount/reasons"
 ROW = ["customer_id", "rank", "product_id"]
@@ -31,7 +31,7 @@ def check(evidence: Evidence, permissions: Permissions) -> list[Check]:
     night, lists = evidence.night, evidence.recommendations
     reasons = pl.read_parquet(night.reasons)
     decided = evidence.tables["fct_recommendations"]
-    individual = lists.filter(pl.col("source") == Source.INDIVIDUAL.value).select(ROW)
+    individual = lists.filter(pl.col("source").is_in(OF_MODEL)).select(ROW)
     own = touched(night, permissions).rename({"product_id": "because_product_id"})
     pair = ["customer_id", "because_product_id"]
     strange = reasons.join(own, on=pair, how="anti")

@@ -137,6 +137,7 @@ def lists(evidence: Evidence, choices: Choices, permissions: Permissions) -> lis
     suite = "recount/lists"
     return [
         found_none(suite, "nothing_not_interested_in", choices.touched(rows, "not_interested").height, rows.height),
+        found_none(suite, "content_is_of_an_interest", _uninterested(rows), rows.height, noun="items"),
         found_none(suite, "interest_holds", said.height - holds.height, said.height),
         found_none(suite, "less_like_this_is_demoted", _not_demoted(evidence, choices), rows.height),
         found_none(suite, "because_names_its_topic", int(named), rows.height),
@@ -150,21 +151,27 @@ def lists(evidence: Evidence, choices: Choices, permissions: Permissions) -> lis
     ]
 
 
+def _uninterested(rows: pl.DataFrame) -> int:
+    """Rows of content that no interest put there; whether each interest holds is another check."""
+    is_content = pl.col("source") == Source.CONTENT.value
+    return rows.filter(is_content & (pl.col("because") != "interested").fill_null(value=True)).height
+
+
 def _not_demoted(evidence: Evidence, choices: Choices) -> int:
     """Popular rows of a topic to see less of whose score is above the product's own times the configured factor.
 
-    A product's own score is that of everybody's popular list, so it is seen in the rows that nothing lifts: the
-    highest of them. Individual scores cannot be told apart from a lower opinion.
+    A product's own score is that of the popular list it comes from, everybody's or a country's, so it is seen in the
+    rows of it that nothing lifts: the highest of them. Individual scores cannot be told apart from a lower opinion.
     """
-    rows = evidence.recommendations.filter(pl.col("source") == Source.POPULAR.value)
+    rows = evidence.recommendations.filter(pl.col("source").is_in([Source.POPULAR.value, Source.CONTENT.value]))
     own = rows.filter(pl.col("because").is_null()).join(
         choices.touched(rows, "less_like_this", "interested"), on=PAIR, how="anti"
     )
-    highest = own.group_by("product_id").agg(own=pl.col("score").max())
+    highest = own.group_by("product_id", "context").agg(own=pl.col("score").max())
     limit = pl.col("own") * evidence.night.shop.preferences.less_like_this_factor * (1 + ROUNDING)
     return (
         rows.join(choices.touched(rows, "less_like_this"), on=PAIR, how="semi")
-        .join(highest, on="product_id")
+        .join(highest, on=["product_id", "context"], nulls_equal=True)
         .filter(pl.col("score") > limit)
         .height
     )

@@ -7,7 +7,7 @@ from expectations.facts import Facts
 from expectations.findings import warning
 from recsys.audit import Check
 from recsys.contracts import CONTRACTS
-from recsys.vocabulary import Source
+from recsys.vocabulary import OF_MODEL
 
 FULL_LISTS = 0.8
 """Fewer full lists mean that the range is too small or too much of it is not eligible."""
@@ -29,7 +29,7 @@ def _lists(evidence: Evidence, facts: Facts) -> list[Check]:
     customers, eligible = facts.customers.height, facts.products.filter("is_eligible")
     full = rows.group_by("customer_id").len().filter(pl.col("len") >= k).height
     shown = rows.select("product_id").unique().join(eligible, on="product_id", how="semi").height
-    first = rows.filter(pl.col("rank") == 1, pl.col("source") == Source.INDIVIDUAL.value)
+    first = rows.filter(pl.col("rank") == 1, pl.col("source").is_in(OF_MODEL))
     top = first.group_by("product_id").len().get_column("len").max()
     top = top if isinstance(top, int) else 0
     return [

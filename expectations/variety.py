@@ -1,4 +1,5 @@
-"""The re-count of variety: no more of a category or brand than allowed, and nothing night after night without end.
+"""The re-count of variety: no more of a category, of a brand, or bought before, than allowed, and nothing night after
+night without end.
 
 From raw products and orders, the ledger and the lists; it shares no SQL with the dbt project. Whatever it finds is
 critical.
@@ -13,6 +14,7 @@ from expectations.findings import found_none
 from expectations.permission import Permissions
 from recsys.audit import Check
 from recsys.night import Night
+from recsys.vocabulary import OF_MODEL, Source
 
 SUITE = "recount/variety"
 PAIR = ["customer_id", "product_id"]
@@ -27,9 +29,21 @@ def check(evidence: Evidence, permissions: Permissions) -> list[Check]:
         counts = kinds.drop_nulls(column).group_by("customer_id", column).len()
         beyond = 0 if most is None else counts.filter(pl.col("len") > most).height
         checks.append(found_none(SUITE, f"{column}_within_its_limit", beyond, counts.height, noun="groups"))
+    ordered, most = _bought(night, permissions), settings.max_bought_again
+    bought = ordered.filter("is_kept").select(PAIR)
+    again = rows.join(bought, on=PAIR, how="semi").group_by("customer_id").len()
+    beyond = 0 if most is None else again.filter(pl.col("len") > most).height
+    checks.append(found_none(SUITE, "bought_before_within_its_limit", beyond, again.height, noun="lists"))
+    of_model = evidence.recommendations.filter(pl.col("source").is_in(OF_MODEL)).select(*PAIR, "source")
+    labelled, is_again = (
+        of_model.join(bought.with_columns(again=True), on=PAIR, how="left"),
+        pl.col("again").is_not_null(),
+    )
+    wrong = labelled.filter((pl.col("source") == Source.BUY_AGAIN.value) != is_again).height
+    checks.append(found_none(SUITE, "buy_again_was_bought_before", wrong, of_model.height, noun="items"))
     tired = rows.join(_sent_every_night(night), on=PAIR, how="semi")
-    again = tired.join(_bought_again(night, permissions), on=PAIR, how="anti")
-    checks.append(found_none(SUITE, "nothing_too_many_nights_in_a_row", again.height, rows.height, noun="items"))
+    unending = tired.join(ordered.filter("is_used_up"), on=PAIR, how="anti")
+    checks.append(found_none(SUITE, "nothing_too_many_nights_in_a_row", unending.height, rows.height, noun="items"))
     return checks
 
 
@@ -63,17 +77,21 @@ def _sent_every_night(night: Night) -> pl.DataFrame:
     )
 
 
-def _bought_again(night: Night, permissions: Permissions) -> pl.DataFrame:
-    """Pairs of a person who may be personalised and something used up that they ever ordered: it may be due."""
+def _bought(night: Night, permissions: Permissions) -> pl.DataFrame:
+    """What persons who may be personalised ever ordered, under any id of theirs: PAIR, is_kept, is_used_up.
+
+    Kept is what was not sent back in full; what is used up may be due.
+    """
     used_up = pl.scan_parquet(night.raw / "products.parquet").filter("replenishable").select("product_id")
     return (
         pl.scan_parquet(night.raw / "order_lines.parquet")
         .filter(pl.col("ordered_at") < night.end)
-        .select("product_id", id=pl.coalesce("customer_id", "visitor_id"))
-        .join(used_up, on="product_id", how="semi")
+        .select("product_id", "quantity", id=pl.coalesce("customer_id", "visitor_id"))
         .join(permissions.ids.lazy(), on="id")
         .join(permissions.personalised.lazy(), on="customer_id", how="semi")
-        .select(PAIR)
-        .unique()
+        .group_by(PAIR)
+        .agg(is_kept=pl.col("quantity").sum() > 0)
+        .join(used_up.with_columns(is_used_up=True), on="product_id", how="left")
+        .with_columns(pl.col("is_used_up").fill_null(value=False))
         .collect()
     )

@@ -168,6 +168,11 @@ class Recommend(Settings):
     half_life_days: int = Field(60, ge=1, description="An interaction this old counts half")
     window_days: int | None = Field(None, ge=1, description="Older interactions count nothing; left out: all count")
     popular_days: int = Field(28, ge=1, description="Window of the popular list")
+    country_buyers: int | None = Field(
+        200,
+        ge=1,
+        description="A country with so many buyers in that window has a popular list of its own; null: none has",
+    )
     weights: Weights = Weights()
     seed: int = Field(42, ge=0, description="Where training starts; the same seed gives the same lists")
     threads: int = Field(0, ge=0, description="0: all cores; the result is the same")

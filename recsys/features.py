@@ -31,9 +31,17 @@ HANDED_ON: dict[str, str] = {
             lower(top_category) AS top_category, nullif(lower(trim(brand)), '') AS brand
         FROM core.dim_products ORDER BY product_id
     """,
-    "customers": "SELECT customer_id, may_personalise FROM core.dim_customers WHERE NOT is_minor ORDER BY customer_id",
+    "customers": """
+        SELECT customer_id, may_personalise, context
+        FROM core.dim_customers
+        LEFT JOIN (SELECT DISTINCT country AS context FROM intermediate.int_popularity__localised) ON country = context
+        WHERE NOT is_minor ORDER BY customer_id
+    """,
     "customer_features": "SELECT * FROM features.customer_features ORDER BY customer_id",
     "popularity": "SELECT product_id, buyers, buyers_ever, rank FROM features.product_popularity ORDER BY rank",
+    "popularity_by_country": """
+        SELECT country AS context, product_id, rank FROM intermediate.int_popularity__localised ORDER BY country, rank
+    """,
     "product_topics": "SELECT product_id, topic FROM features.product_topics ORDER BY product_id, topic",
     "due_products": """
         SELECT customer_id, product_id, category AS topic, needs.due_lift AS factor, 'due' AS because

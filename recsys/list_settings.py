@@ -79,6 +79,12 @@ class Variety(Settings):
 
     max_per_category: int | None = Field(None, ge=1, le=100, description="Products of one top category in a list")
     max_per_brand: int | None = Field(None, ge=1, le=100, description="Products of one brand in a list")
+    max_bought_again: int | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Products in a list that the customer bought before; left out, the scores decide how they share it",
+    )
     max_nights_in_a_row: int | None = Field(
         14,
         ge=1,

@@ -13,7 +13,7 @@ import polars as pl
 from recsys.config import Recommend
 from recsys.errors import StageInputMissing
 from recsys.models.als import AlsModel
-from recsys.models.popular import PopularList
+from recsys.models.popular import PopularList, PopularOf
 from recsys.models.recommender import Recommender
 from recsys.night import Night
 from recsys.ranking import Limits, eligible, not_again, ranked, short_of
@@ -50,6 +50,7 @@ class Features:
     products: pl.DataFrame
     customers: pl.DataFrame
     popularity: pl.DataFrame
+    popularity_by_country: pl.DataFrame
     product_topics: pl.DataFrame
     rested_products: pl.DataFrame
     limits: Limits
@@ -59,11 +60,14 @@ class Features:
     @classmethod
     def of(cls, night: Night) -> "Features":
         """Those of a night. Raises StageInputMissing when the features stage has not run."""
-        names = ("interactions", "products", "customers", "popularity", "product_topics", "rested_products")
+        names = (
+            *("interactions", "products", "customers", "popularity", "popularity_by_country"),
+            *("product_topics", "rested_products"),
+        )
         folder = night.features
         frames = {name: _feature(folder, name) for name in names}
         rules = TopicRules(_feature(folder, "topic_rules"), frames["product_topics"], _feature(folder, "due_products"))
-        limits = Limits(rules, Variety.of(frames["products"], night.shop.variety))
+        limits = Limits(rules, Variety.of(frames["products"], frames["interactions"], night.shop.variety))
         return cls(settings=night.recommend, end=night.end, folder=folder, limits=limits, kept=Kept(), **frames)
 
     @cached_property
@@ -91,11 +95,34 @@ class Features:
         """The interactions that a model learns from: weight above 0."""
         return self.interactions.filter(pl.col("weight") > 0)
 
+    @cached_property
+    def tasted(self) -> pl.DataFrame:
+        """The interactions that tastes come from: `weighted`, and of customers without any within `window_days` all."""
+        if self.settings.window_days is None:
+            return self.weighted
+        recent = self.weighted
+        older = self.history.weighted(_without_window(self.settings))
+        was_bought = self.interactions.select("customer_id", "product_id", "is_bought")
+        return pl.concat(
+            [
+                recent.select("customer_id", "product_id", "weight", "is_bought"),
+                older.join(recent, on="customer_id", how="anti")
+                .join(was_bought, on=["customer_id", "product_id"], how="left")
+                .select("customer_id", "product_id", "weight", "is_bought"),
+            ]
+        )
+
     @property
     def excluded(self) -> pl.DataFrame:
         """customer_id, product_id: what may not be named to whom tonight, because it is had or has to rest."""
         had = not_again(self.interactions, self.products)
         return pl.concat([had, self.rested_products]).unique(maintain_order=True)
+
+    @property
+    def popular(self) -> Recommender:
+        """Names what is popular in a customer's context, else everywhere."""
+        overall = PopularList(self.popularity)
+        return PopularOf(self.customers.select("customer_id", "context"), self.popularity_by_country, overall)
 
     @property
     def personal(self) -> pl.Series:
@@ -114,7 +141,7 @@ class Learnt:
     @classmethod
     def of(cls, features: Features, ranker: Path | None = None) -> "Learnt":
         """Train the model; take the ranker from a folder. Raises ModelError when either cannot be had."""
-        model = AlsModel.fit(features.weighted, features.settings)
+        model = AlsModel.fit(features.weighted, features.settings).with_customers(features.tasted)
         return cls(features, model, Ranker.load(ranker, features.settings.threads) if ranker else None)
 
     @property
@@ -139,8 +166,18 @@ class Learnt:
         recommender = self.recommender(asked, excluded)
         individual = rules.weigh(rules.shortlist(recommender, asked, candidates, excluded, reach))
         short = short_of(individual, customers, limits, k)
-        popular = rules.weigh(rules.shortlist(PopularList(features.popularity), short, candidates, excluded, reach))
+        popular = rules.weigh(rules.shortlist(features.popular, short, candidates, excluded, reach))
         return ranked(individual, popular, limits, k)
+
+
+def model_of(history: History, settings: Recommend) -> AlsModel:
+    """The model trained on a history with these settings; who did nothing within `window_days` is folded in."""
+    model = AlsModel.fit(history.weighted(settings), settings)
+    return model if settings.window_days is None else model.with_customers(history.weighted(_without_window(settings)))
+
+
+def _without_window(settings: Recommend) -> Recommend:
+    return settings.model_copy(update={"window_days": None})
 
 
 def _feature(folder: Path, name: str) -> pl.DataFrame:

@@ -45,6 +45,9 @@ STAGES = ("ingest", "features", "recommend", "decide", "render", "gate", "export
 BEFORE_THE_GATE = STAGES[: STAGES.index("gate")]
 """A verdict is about what these stages made, so it ends when one of them begins."""
 
+NOT_WAITED_FOR = "evaluate"
+"""Nobody waits for a measurement: where it fails the stages after it run, and the night has failed all the same."""
+
 
 def open_night(shop_file: Path | str, run_date: date | str) -> Night:
     """The night of a shop file and a date. Raises ConfigError for a wrong shop file or a date that is none."""
@@ -117,14 +120,7 @@ def run_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) 
     """
     night = open_night(shop_file, run_date)
     private_folder(night.shop.root)
-    passed = True
-    for stage in STAGES[:-1]:
-        channels: list[str | None] = (
-            [*importlib.import_module(MODULES["export"]).channels(night)] if stage == "export" else [None]
-        )
-        for channel in channels:
-            passed = passed and _in_process(shop_file, run_date, stage, channel, progress)
-    return _in_process(shop_file, run_date, "report", None, progress) and passed
+    return _in_order(shop_file, run_date, importlib.import_module(MODULES["export"]).channels(night), progress)
 
 
 def rebuild_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) -> bool:
@@ -134,15 +130,23 @@ def rebuild_night(shop_file: Path, run_date: date, progress: Callable[[str], Non
     erasure. Each stage runs in a process of its own. The report is written however it went.
     """
     night = open_night(shop_file, run_date)
-    passed = True
+    exported = importlib.import_module(MODULES["export"]).channels(night)
+    kept = [channel for channel in exported if (night.audience(channel) / SUCCESS).is_file()]
+    return _in_order(shop_file, run_date, kept, progress, quiet=True)
+
+
+def _in_order(
+    shop_file: Path, run_date: date, exported: list[str], progress: Callable[[str], None], *, quiet: bool = False
+) -> bool:
+    """Run every stage, those to export once each; True when all of them passed."""
+    passed = goes_on = True
     for stage in STAGES[:-1]:
-        channels: list[str | None] = [None]
-        if stage == "export":
-            exported = importlib.import_module(MODULES["export"]).channels(night)
-            channels = [channel for channel in exported if (night.audience(channel) / SUCCESS).is_file()]
+        channels: list[str | None] = [*exported] if stage == "export" else [None]
         for channel in channels:
-            passed = passed and _in_process(shop_file, run_date, stage, channel, progress, quiet=True)
-    return _in_process(shop_file, run_date, "report", None, progress, quiet=True) and passed
+            done = goes_on and _in_process(shop_file, run_date, stage, channel, progress, quiet=quiet)
+            passed = passed and done
+            goes_on = done or (goes_on and stage == NOT_WAITED_FOR)
+    return _in_process(shop_file, run_date, "report", None, progress, quiet=quiet) and passed
 
 
 def _in_process(

@@ -6,7 +6,7 @@ import polars as pl
 
 from recsys.topic_rules import PAIR, TopicRules
 from recsys.variety import NO_LIMITS, Variety
-from recsys.vocabulary import Source
+from recsys.vocabulary import Reason, Source
 
 RANKED_SCHEMA = pl.Schema(
     {
@@ -74,24 +74,35 @@ def numbered(lists: pl.DataFrame, k: int) -> pl.DataFrame:
 
 
 def ranked(individual: pl.DataFrame, popular: pl.DataFrame, limits: Limits, k: int) -> pl.DataFrame:
-    """At most k products per customer, as RANKED_SCHEMA: individual ones first, then popular ones not yet named.
+    """At most k products per customer, as RANKED_SCHEMA: individual ones, then popular ones not yet named.
 
-    Both come as WEIGHED_SCHEMA; within a source higher scores go first, then the smaller product_id. Scores of the two
-    sources do not compare, so the rank says more than the score. `because` and `topic` say what lifted a product that
-    would be further down, or not in the list, without any lift; they are null everywhere else.
+    Both come as WEIGHED_SCHEMA; within each, higher scores go first, then the smaller product_id. Scores of the two
+    do not compare, so the rank says more than the score. What the customer bought before is `buy_again` instead of
+    `individual`. Popular products of a topic that the customer said they are interested in go before the others and are
+    `content`; popular rows stay popular, also when they were bought. `because` and `topic` say what lifted a product
+    that would be further down, or not in the list, without any lift; they are null everywhere else.
     """
-    sources = [(Source.INDIVIDUAL, individual), (Source.POPULAR, popular)]
+    of_interest = (pl.col("because") == Reason.INTERESTED.value).fill_null(value=False)
+    content = pl.when(of_interest).then(pl.lit(Source.CONTENT.value)).otherwise(pl.lit(Source.POPULAR.value))
     rows = pl.concat(
-        frame.with_columns(source=pl.lit(source.value), turn=pl.lit(turn))
-        for turn, (source, frame) in enumerate(sources)
+        [
+            individual.with_columns(source=pl.lit(Source.INDIVIDUAL.value), turn=pl.lit(0)),
+            popular.with_columns(source=content, turn=pl.when(of_interest).then(1).otherwise(2)),
+        ]
     )
     lifted = rows.filter(pl.col("because").is_not_null()).select("customer_id").unique()
     unlifted = _ranks(rows.join(lifted, on="customer_id", how="semi"), "unlifted", limits, k)
-    is_moved = (pl.col("rank") < pl.col("rank_unlifted")).fill_null(value=True)
+    is_content = pl.col("source") == Source.CONTENT.value
+    is_moved = (pl.col("rank") < pl.col("rank_unlifted")).fill_null(value=True) | is_content
+    is_again = pl.col("is_again").fill_null(value=False) & (pl.col("source") == Source.INDIVIDUAL.value)
+    again = pl.lit(Source.BUY_AGAIN.value).alias("source")
     return (
         _ranks(rows, "score", limits, k)
         .join(unlifted.select(*PAIR, rank_unlifted="rank"), on=PAIR, how="left", maintain_order="left")
-        .with_columns(pl.when(is_moved).then(pl.col("because", "topic")))
+        .join(limits.variety.bought.with_columns(is_again=True), on=PAIR, how="left", maintain_order="left")
+        .with_columns(
+            pl.when(is_moved).then(pl.col("because", "topic")), pl.when(is_again).then(again).otherwise("source")
+        )
         .select(RANKED_SCHEMA.names())
         .match_to_schema(RANKED_SCHEMA)
     )

@@ -14,9 +14,20 @@ from recsys.models.als import AlsModel
 from recsys.night import Night
 from recsys.ranking import eligible
 from recsys.tables import write_parquet
-from recsys.vocabulary import Reason, Source
+from recsys.vocabulary import OF_MODEL, Reason, Source
 
-COLUMNS = ["run_date", "customer_id", "rank", "product_id", "source", "score", "model_version", "because", "topic"]
+COLUMNS = [
+    "run_date",
+    "customer_id",
+    "rank",
+    "product_id",
+    "source",
+    "score",
+    "model_version",
+    "because",
+    "topic",
+    "context",
+]
 
 REASONS = 3
 """So many of the products that a score comes from are kept."""
@@ -28,23 +39,25 @@ def run(night: Night) -> dict[str, int | str]:
     """Train, recommend, write; what comes back are counts.
 
     Customers who do not allow personalisation, customers without history, and places that no individual score fills,
-    get popular products; the topic rules hold for these too. No interactions at all: everybody gets them. No eligible
-    product: a table without rows, which the gate stops. Raises StageInputMissing when the features stage has not run,
-    ModelError when the interactions cannot be learnt from.
+    get popular products, those of topics they said they are interested in first; the topic rules hold for these too. No
+    interactions at all: everybody gets them. No eligible product: a table without rows, which the gate stops. Raises
+    StageInputMissing when the features stage has not run, ModelError when the interactions cannot be learnt from.
     """
     features = Features.of(night)
     settings, customers = features.settings, features.customers.get_column("customer_id")
     learnt = Learnt.of(features, night.raw / "champion" / RANKER if night.recipe.kind == "two_stage" else None)
     learnt.model.save(night.model)
     lists = learnt.lists(customers, features.excluded)
+    lists = _in_context(lists, features.customers)
     write_parquet(
         lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(learnt.version)).select(COLUMNS),
         night.recommendations,
     )
-    reasons = _reasons(learnt.model, lists, features.weighted, features.products)
+    reasons = _reasons(learnt.model, lists, features.tasted, features.products)
     write_parquet(reasons.select(pl.lit(night.run_date).alias("run_date"), pl.all()), night.reasons)
 
-    individual = lists.filter(pl.col("source") == Source.INDIVIDUAL.value)
+    individual = lists.filter(pl.col("source").is_in(OF_MODEL))
+    sources = lists.get_column("source")
     lengths = lists.group_by("customer_id").len().get_column("len")
     counts: dict[str, int | str] = {
         "customers": len(customers),
@@ -52,9 +65,8 @@ def run(night: Night) -> dict[str, int | str]:
         "may_not_personalise": len(customers) - len(features.personal),
         "without_individual": len(customers) - individual.get_column("customer_id").n_unique(),
         "short_lists": len(customers) - int((lengths >= settings.k).sum()),
-        "individual_rows": individual.height,
-        "popular_rows": lists.filter(pl.col("source") == Source.POPULAR.value).height,
-        "individual_rows_with_reason": reasons.filter(pl.col("place") == 1).height,
+        **{f"{source.value}_rows": int((sources == source.value).sum()) for source in Source},
+        "rows_with_reason": reasons.filter(pl.col("place") == 1).height,
         "topic_rules": features.limits.rules.rules.height,
         "rested_products": features.rested_products.height,
         "rows_moved_up": lists.get_column("because").count(),
@@ -67,13 +79,22 @@ def run(night: Night) -> dict[str, int | str]:
     return counts
 
 
+def _in_context(lists: pl.DataFrame, customers: pl.DataFrame) -> pl.DataFrame:
+    """The lists with `context`: whose popular list a popular or content row comes from; null for everybody's."""
+    is_popular = ~pl.col("source").is_in(OF_MODEL)
+    contexts = customers.select("customer_id", pl.col("context").cast(pl.String))
+    return lists.join(contexts, on="customer_id", how="left", maintain_order="left").with_columns(
+        context=pl.when(is_popular).then("context")
+    )
+
+
 def _reasons(model: AlsModel, lists: pl.DataFrame, learnt: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
-    """customer_id, rank, place, product_id, because_product_id, kind, share: what the individual rows come from.
+    """customer_id, rank, place, product_id, because_product_id, kind, share: what the model's rows come from.
 
     Ordered by customer_id, rank and place (from 1, the strongest). `kind` says what the customer did with the product
     that is the reason: bought, or looked_at for everything less. Sensitive products are never named.
     """
-    individual = lists.filter(pl.col("source") == Source.INDIVIDUAL.value)
+    individual = lists.filter(pl.col("source").is_in(OF_MODEL))
     nameable = products.filter(~pl.col("sensitive").fill_null(value=True)).get_column("product_id")
     kind = pl.when(pl.col("is_bought").fill_null(value=False))
     own = learnt.select(

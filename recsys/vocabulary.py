@@ -17,7 +17,13 @@ class Source(StrEnum):
     """Where a recommended product came from."""
 
     INDIVIDUAL = "individual"
+    BUY_AGAIN = "buy_again"
+    CONTENT = "content"
     POPULAR = "popular"
+
+
+OF_MODEL = (Source.INDIVIDUAL.value, Source.BUY_AGAIN.value)
+"""Sources of products that the model names: their scores compare, and there are reasons for them."""
 
 
 class Reason(StrEnum):

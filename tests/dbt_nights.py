@@ -61,9 +61,9 @@ class Built:
 
 
 TOY_LISTS = {
-    "ann": ["individual mint", "individual green", "popular hammer"],
-    "ben": ["individual green"],
-    "cat": ["individual black", "individual green"],
+    "ann": ["individual mint", "buy_again green", "popular hammer"],
+    "ben": ["buy_again green"],
+    "cat": ["individual black", "buy_again green"],
     "dan": ["individual drill"],
     "eve": ["popular green", "popular saw"],
     "fay": ["popular green", "popular drill"],
@@ -97,7 +97,18 @@ def recommend(night: Night, lists: dict[str, list[str]], reasons: list[tuple[obj
     why = [(night.run_date, *row) for row in reasons or []]
     write_parquet(pl.DataFrame(why, schema=REASONS, orient="row"), night.reasons)
     rows = [
-        (night.run_date, customer, rank, product, source, 1 / rank, "als-1", "interested" if topic else None, topic)
+        (
+            night.run_date,
+            customer,
+            rank,
+            product,
+            source,
+            1 / rank,
+            "als-1",
+            "interested" if topic else None,
+            topic,
+            None,
+        )
         for customer, entries in sorted(lists.items())
         for rank, (source, product, topic) in enumerate(((*entry.split(), None)[:3] for entry in entries), start=1)
     ]
@@ -111,6 +122,7 @@ def recommend(night: Night, lists: dict[str, list[str]], reasons: list[tuple[obj
         "model_version": pl.String(),
         "because": pl.String(),
         "topic": pl.String(),
+        "context": pl.String(),
     }
     write_parquet(pl.DataFrame(rows, schema=schema, orient="row"), night.recommendations)
 

@@ -16,13 +16,14 @@ from recsys.config import Channel
 from recsys.files import write_json
 from recsys.night import Night
 from recsys.tables import write_parquet
+from recsys.vocabulary import OF_MODEL
 from tests import toy
 
 MODEL = "als-1"
 LISTS = {
-    "ann": ("individual green", "individual black", "individual mint", "popular hammer"),
-    "ben": ("individual mint", "individual green", "individual black", "popular saw"),
-    "cat": ("individual black", "individual green", "popular mint", "popular hammer"),
+    "ann": ("buy_again green", "buy_again black", "individual mint", "popular hammer"),
+    "ben": ("buy_again mint", "buy_again green", "buy_again black", "popular saw"),
+    "cat": ("individual black", "buy_again green", "popular mint", "popular hammer"),
     "dan": ("individual drill", "popular green", "popular black", "popular mint"),
     "eve": ("individual saw", "individual drill", "popular green", "popular black"),
     "fay": ("popular hammer", "popular green", "popular black", "popular mint"),
@@ -68,7 +69,7 @@ Change = Callable[[pl.DataFrame], pl.DataFrame]
 def recommendations() -> pl.DataFrame:
     """Four rows per customer; scores fall with the rank."""
     rows = [
-        (toy.RUN_DATE, customer, rank, entry.split()[1], entry.split()[0], 1 / rank, MODEL, None, None)
+        (toy.RUN_DATE, customer, rank, entry.split()[1], entry.split()[0], 1 / rank, MODEL, None, None, None)
         for customer, entries in LISTS.items()
         for rank, entry in enumerate(entries, start=1)
     ]
@@ -82,17 +83,18 @@ def recommendations() -> pl.DataFrame:
         "model_version": pl.String,
         "because": pl.String,
         "topic": pl.String,
+        "context": pl.String,
     }
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def reasons() -> pl.DataFrame:
-    """One reason for every individual row."""
+    """One reason for every row of the model."""
     rows = [
         (toy.RUN_DATE, customer, rank, 1, product, because, "bought", SHARE)
         for customer, entries in LISTS.items()
         for rank, (source, product) in enumerate((entry.split() for entry in entries), start=1)
-        if source == "individual"
+        if source in OF_MODEL
         for because in [name for name in (HISTORY[customer] + " black").split() if name != product][:1]
     ]
     rows = [(*row[:6], "looked_at" if row[1] == "cat" and row[5] == "black" else row[6], row[7]) for row in rows]
@@ -219,13 +221,17 @@ def write_night(folder: Path) -> Night:
 
 def write_features(night: Night) -> None:
     """What was learnt from: everybody allows it; what each did; the popular products in their order."""
-    people = pl.DataFrame({"customer_id": list(STATUS), "may_personalise": True})
+    people = pl.DataFrame(
+        {"customer_id": list(STATUS), "may_personalise": True, "context": None}, schema_overrides={"context": pl.String}
+    )
     write_parquet(people, night.features / "customers.parquet")
     write_parquet(pl.DataFrame({"customer_id": LEARNT}), night.features / "interactions.parquet")
     figures = pl.DataFrame(DID, schema=["customer_id", "orders", "active_days", "spend"], orient="row")
     write_parquet(figures.cast({"spend": pl.Decimal(18, 4)}), night.features / "customer_features.parquet")
     ranks = range(1, len(POPULAR) + 1)
     write_parquet(pl.DataFrame({"product_id": POPULAR, "rank": ranks}), night.features / "popularity.parquet")
+    of_countries = pl.DataFrame(schema={"context": pl.String, "product_id": pl.String, "rank": pl.Int64})
+    write_parquet(of_countries, night.features / "popularity_by_country.parquet")
 
 
 def change_parquet(path: Path, change: Change) -> None:

@@ -82,6 +82,7 @@ def _lists(night: Night, world: World) -> pl.DataFrame:
             pl.lit("als-1").alias("model_version"),
             pl.lit(None, pl.String).alias("because"),
             pl.lit(None, pl.String).alias("topic"),
+            pl.lit(None, pl.String).alias("context"),
         )
     )
 

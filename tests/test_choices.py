@@ -7,7 +7,7 @@
 | cat | tea: less like this, dated after the night | teas are demoted |
 | dan | tools: interested, 13 months ago; green: not interested, then interested | green may be lifted, tools not |
 | eve | tools: not interested; interested in tea, but does not allow personalisation | no tools |
-| fay | tools: interested; bought nothing | tools are lifted in the popular list |
+| fay | tools: interested; bought nothing | tools come first |
 | gus | health: interested (a sensitive topic); kites: not interested | nothing; no product is a kite |
 | hal | tea: interested after the night's end | nothing yet |
 """
@@ -148,6 +148,7 @@ def test_lists_follow_the_rules(chosen: Night) -> None:
     assert not tools & products["eve"]
     assert lists.filter(customer_id="eve")["because"].null_count() == 3
     assert {"hammer", "saw"} <= products["fay"]
+    assert lists.filter(customer_id="fay").head(3)["source"].to_list() == ["content"] * 3
     assert set(lists.filter(customer_id="fay", because="interested")["topic"]) == {"tools"}
     assert products["gus"] == products["hal"]
 
@@ -267,6 +268,12 @@ def test_an_interest_that_does_not_hold_is_found(night: Night, customer: str, to
 def test_a_because_without_its_topic_is_found(night: Night) -> None:
     relisted(night, "fay", 1, because="interested", topic=None)
     assert "recount/lists: because_names_its_topic" in failed(night)
+
+
+def test_content_that_no_interest_put_there_is_found(night: Night) -> None:
+    relisted(night, "gus", 1, source="content")
+    assert "recount/lists: content_is_of_an_interest" in failed(night)
+    assert "recount/lists: interest_holds" not in failed(night)
 
 
 def test_a_popular_product_that_is_not_demoted_is_found(night: Night) -> None:

@@ -27,9 +27,12 @@ TASKS = {
     "gate",
     "what_leaves",
     "export",
+    "measured",
     "publish",
+    "whole",
     "report",
 }
+WITHOUT_STAGE = {"open_night", "what_leaves", "measured", "whole"}
 
 INSPECT = """
 import json, sys, time
@@ -44,7 +47,7 @@ print(json.dumps({
     "dags": {dag_id: {task.task_id: {
         "upstream": sorted(task.upstream_task_ids), "pool": task.pool, "retries": task.retries,
         "delay": task.retry_delay.total_seconds(), "timeout": bool(task.execution_timeout),
-        "teardown": task.is_teardown,
+        "teardown": task.is_teardown, "rule": str(task.trigger_rule.value),
     } for task in dag.tasks} | {"": {"catchup": dag.catchup, "active": dag.max_active_runs}}
     for dag_id, dag in bag.dags.items()},
 }))
@@ -83,12 +86,25 @@ def test_the_stages_follow_one_another(bag: dict) -> None:
         "what_leaves",
         "export",
         "evaluate",
+        "measured",
         "publish",
+        "whole",
     ]
     for before, after in pairwise(order):
         assert before in tasks[after]["upstream"], (before, after)
     assert tasks["report"]["upstream"] == ["open_night", "publish"]
     assert tasks["report"]["teardown"]
+
+
+def test_publishing_waits_for_the_measurement_and_does_not_need_it(bag: dict) -> None:
+    """Only what does nothing itself runs however its upstream ended, and it is not last: the run stays red."""
+    tasks = bag["dags"][DAG]
+    assert {name: task["rule"] for name, task in tasks.items() if name and task["rule"] != "all_success"} == {
+        "measured": "all_done",
+        "report": "all_done_setup_success",
+    }
+    assert tasks["publish"]["upstream"] == ["export", "measured", "open_night"]
+    assert tasks["whole"]["upstream"] == ["evaluate", "publish"]
 
 
 def test_every_task_has_retries_a_timeout_and_the_one_slot_pool(bag: dict) -> None:
@@ -104,6 +120,7 @@ def test_reading_the_dag_file_imports_nothing_heavy(bag: dict) -> None:
     assert bag["heavy"] == []
 
 
+STAGES = ("gate", "evaluate", "publish", "report")
 CANARIES = ("ann@example.com", "+4915112345678", "dan@example", "secret@example.com")
 
 
@@ -173,7 +190,7 @@ def test_the_page_and_the_records_are_there(first: Run) -> None:
     night = first.night()
     assert "2026" in night.page.read_text(encoding="utf-8")
     stages = {path.stem for path in night.stages.glob("*.json")}
-    assert stages == TASKS - {"open_night", "what_leaves", "export"} | {
+    assert stages == TASKS - WITHOUT_STAGE - {"export"} | {
         "export.email_file",
         "export.crm_file",
         "export.check_in_email_file",
@@ -194,6 +211,32 @@ def test_a_second_run_of_the_same_night_changes_nothing(first: Run) -> None:
     assert done.returncode == 0, done.stdout[-6000:]
     assert tree(night.published / "audiences") == published
     assert night_tree(night.folder) == made
+
+
+def test_a_measurement_that_fails_keeps_nothing_from_the_analysts_and_the_run_is_red(first: Run) -> None:
+    """A file lies where the fold's folder would be made."""
+    night, text = first.night(), first.shop.path.read_text()
+    published = tree(night.published / "audiences")
+    night.analysts.unlink()
+    (night.folder / "folds").write_text("in the way")
+    first.shop.path.write_text(text.replace("nightly: false", "nightly: true"))
+    try:
+        done = first.dag()
+    finally:
+        first.shop.path.write_text(text)
+        (night.folder / "folds").unlink()
+    assert done.returncode != 0
+    states = {name: json.loads((night.stages / f"{name}.json").read_text())["status"] for name in STAGES}
+    assert states == {"gate": "done", "evaluate": "failed", "publish": "done", "report": "done"}
+    assert tree(night.published / "audiences") == published
+    with duckdb.connect(str(night.analysts), read_only=True) as con:
+        assert con.execute("select count(*) from decisions").fetchall() == [(12,)]
+        assert con.execute("select count(*) from evaluations").fetchall() == [(0,)]
+    assert not night.evaluation.exists()
+    page = night.page.read_text(encoding="utf-8")
+    assert "Red: the files have left, but something went wrong." in page
+    assert "“Measure what such lists were worth” has left nothing to show for this night." in page
+    assert "come from an earlier run" not in page
 
 
 def test_a_red_gate_holds_everything_back_and_says_why(first: Run) -> None:

@@ -205,6 +205,7 @@ def test_unit_tests_pass(toy_night: Built) -> None:
         "dim_products",
         "fct_interactions",
         "product_popularity",
+        "int_popularity__localised",
         "customer_features",
         "customer_contactability",
         "fct_decisions",

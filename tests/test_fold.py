@@ -11,6 +11,7 @@ from recsys import features
 from recsys.config import Evaluate
 from recsys.evaluation import stage
 from recsys.evaluation.fold import open_fold
+from recsys.evaluation.scoreboard import Scoreboard
 from recsys.night import Night
 from recsys.tables import write_parquet
 
@@ -96,6 +97,16 @@ def test_whoever_has_objected_since_is_not_looked_at_even_in_hindsight(
         assert "ben" not in fold.bought["customer_id"]
 
 
+def test_whoever_had_no_history_is_judged_as_well(night: Night) -> None:
+    """Ben, Cat, Dan and Eve did nothing before the window and would have got a list: whether it hit, counts."""
+    with open_fold(night, DAYS) as fold:
+        board = Scoreboard(fold)
+        assert board.tasks[0].customers.to_list() == ["ben", "cat", "dan", "eve"]
+        nobody = pl.DataFrame(schema={"customer_id": pl.String, "rank": pl.Int32, "product_id": pl.String})
+        missed = board.judged(board.tasks[0], nobody)
+        assert missed.select("customer_id", "hit_rate").rows() == [(name, 0.0) for name in ("ben", "cat", "dan", "eve")]
+
+
 def test_the_stage_writes_a_table_and_the_sentence_and_again_the_same_bytes(night: Night) -> None:
     measured = night.shop.model_copy(update={"evaluate": Evaluate(window_days=DAYS)})
     night = Night(measured, night.run_date)
@@ -115,6 +126,9 @@ def test_the_stage_writes_a_table_and_the_sentence_and_again_the_same_bytes(nigh
         "shipped",
     }
     assert (whole["customers"] == 4).all()
+    parts = scores.filter(pl.col("recommender") == "shipped", pl.col("metric") == "hit_rate", pl.col("task") == "next")
+    found = parts.filter(pl.col("split").is_in(["known", "repeat"])).select("split", "part", "customers").rows()
+    assert found == [("known", "nothing", 4), ("repeat", "new to them", 4)]
     before = tree(night.evaluation)
     assert stage.run(night) == counts
     assert tree(night.evaluation) == before

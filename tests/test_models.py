@@ -49,6 +49,33 @@ class TestAls(ModelContract):
         assert_frame_equal(whole, self.fit(interactions).recommend(*asked), check_exact=False, abs_tol=1e-6)
 
 
+def test_a_customer_newer_than_the_model_is_folded_in_and_nobody_else_changes():
+    """c002 came after the training; a stranger did exactly what c004, who was there, had done."""
+    taken, hidden = even_odd()
+    older = taken.filter(pl.col("customer_id") != "c002")
+    model = AlsModel.fit(older, Recommend(factors=8, threads=1))
+    twin = taken.filter(pl.col("customer_id") == "c004").with_columns(customer_id=pl.lit("a stranger"))
+    unheard = pl.DataFrame({"customer_id": ["z"], "product_id": ["unheard-of"], "weight": [1.0]})
+    folded = model.with_customers(pl.concat([taken, twin, unheard]))
+    people, products, before, _ = folded.vectors
+    assert people.to_list() == ["a stranger", *taken["customer_id"].unique().sort()]
+    vector = dict(zip(people, before, strict=True))
+    assert np.array_equal(vector["a stranger"], vector["c004"])
+    assert all(np.array_equal(vector[name], old) for name, old in zip(*model.vectors[0:3:2], strict=True))
+    (first,) = folded.recommend(pl.Series(["c002"]), products, taken, 1)["product_id"]
+    assert first == hidden.filter(customer_id="c002")["product_id"].item()
+    assert model.recommend(pl.Series(["c002"]), products, taken, 1).is_empty()
+    assert folded.version != model.version == model.with_customers(older).version
+    reasons = folded.explain(
+        pl.DataFrame({"customer_id": ["c002"], "product_id": [first]}),
+        taken.with_columns(is_bought=pl.lit(value=True)),
+        products,
+        10,
+    )
+    assert reasons["share"].sum() == pytest.approx(1)
+    assert set(reasons["because_product_id"]) <= set(taken.filter(customer_id="c002")["product_id"])
+
+
 def _model_with(customer_factors: list[list[float]], product_factors: list[list[float]]) -> AlsModel:
     """A model with given factors: customers c0, c1 ... and products p00, p01 ..."""
     interactions = even_odd()[0].head(1)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 from html.parser import HTMLParser
 
 import duckdb
@@ -91,12 +92,65 @@ def test_sums_that_do_not_add_up_are_shown(green):
 def test_sources_and_top_products_are_counted(green):
     text = read(green)
     assert "15 recommendations for 6 customers" in text
-    assert re.search(r"Individual ?Chosen .{0,80} 11 73\.3 %", text)
+    assert re.search(r"Individual ?New .{0,80} 11 73\.3 %", text)
     assert re.search(r"Popular ?Bought .{0,120} 4 26\.7 %", text)
     # two places in the files: ann gets mint and green, ben black and green
     assert re.search(r"Green ?in the lists of 3 customers, held back or not 2 100 %", text)
     assert re.search(r"Mint ?in the lists of 3 customers, held back or not 1 50\.0 %", text)
     assert re.search(r"Hammer ?in the lists of 1 customer, held back or not 0 0 %", text)
+
+
+def test_what_was_bought_before_is_counted_and_marked_as_such(green):
+    report_night.decide(green, report_night.LISTS | {"ann": [("green", "buy_again"), ("mint", "individual")]})
+    text = read(green)
+    assert re.search(r"Buy again ?Bought by this customer before.{0,80} 1 7\.7 %", text)
+    assert "Green buy again" in text
+
+
+def test_what_lists_were_worth_is_split_by_how_well_customers_were_known(green):
+    assert "By how well customers were known" not in read(green)
+    rows = [
+        (recommender, split, part, metric, customers, hits, 0.1, 0.9)
+        for metric in ("hit_rate", "ndcg")
+        for recommender, hits in (("shipped", 0.5), ("popular", 0.25), ("own_history", 0.125))
+        for split, part, customers in (
+            ("everybody", "", 40),
+            ("known", "looked only", 12),
+            ("known", "nothing", 28),
+            ("repeat", "bought before", 7),
+        )
+    ]
+    labels = {"run_date": green.run_date, "window_begin": date(2026, 3, 4), "window_days": 28, "task": "next"}
+    columns = ["recommender", "split", "part", "metric", "customers", "mean", "low", "high"]
+    scores = pl.DataFrame(rows, schema=columns, orient="row").with_columns(**{n: pl.lit(v) for n, v in labels.items()})
+    write_parquet(scores, green.evaluation / "scores.parquet")
+    card = {"window_begin": "2026-03-04", "window_days": 28, "customers": 40, "sentence": "Individual pays offline."}
+    (green.evaluation / "card.json").write_text(json.dumps(card))
+    champion = {
+        "champion": {"kind": "als", "settings": {"half_life_days": 100, "window_days": None, "weights": {"view": 0.1}}},
+        "run_date": "2026-03-30",
+        "window_begin": "2026-03-03",
+        "sentence": "The champion stays: two stages are not better beyond noise.",
+        "trials": [{}, {}],
+        "scores": [
+            {"task": task, "recommender": name, "metric": "ndcg", "mean": mean, "low": 0.25, "high": 0.75}
+            for task, name, mean in (("next", "popular", 0.3), ("next", "champion", 0.5), ("new", "champion", 0.1))
+        ],
+    }
+    (green.raw / "champion").mkdir()
+    (green.raw / "champion" / "card.json").write_text(json.dumps(champion))
+    text = read(green)
+    assert "Individual pays offline." in text
+    card = text[text.index("The champion: the model alone") :]
+    assert "Chosen on the night of 2026-03-30 among 2 settings of the model" in card
+    assert "Other than in the shop file: half_life_days 100, weights.view 0.1, window_days unlimited." in card
+    assert "in the window from 2026-03-03 on Lists NDCG The champion until then 50.0 % (25.0 to 75.0)" in card
+    assert "Popular lately 30.0 % (25.0 to 75.0)" in card
+    known = text[text.index("By how well customers were known") : text.index("By whether products were new")]
+    assert "Popular lately Own history, then popular nothing 28 50.0 % (10.0 to 90.0) 25.0 % (10.0 to 90.0)" in known
+    assert known.index("nothing 28") < known.index("looked only 12"), "from the least known on"
+    assert "bought before 7 50.0 % (10.0 to 90.0) 25.0 % (10.0 to 90.0) 12.5 % (10.0 to 90.0)" in text
+    assert "new to them 7" not in text
 
 
 def test_files_are_named_with_rows_and_how_to_import_them(green):

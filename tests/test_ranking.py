@@ -1,5 +1,7 @@
 """From scores to lists, in the small and as laws."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,8 @@ from recsys.models.popular import PopularList
 from recsys.models.recommender import LIST_SCHEMA
 from recsys.models.topics import NO_PRODUCTS
 from recsys.ranking import RANKED_SCHEMA, Limits, eligible, not_again, ranked, short_of
-from recsys.topic_rules import TopicRules
+from recsys.topic_rules import PAIR, TopicRules
+from recsys.variety import NO_LIMITS
 
 PRODUCTS = pl.DataFrame(
     {
@@ -78,6 +81,19 @@ def test_popular_products_fill_what_individual_ones_leave_and_none_is_named_twic
         ("ann", 2, "mint", "individual", 0.2, None, None),
         ("ann", 3, "saw", "popular", 0.5, None, None),
         ("fay", 1, "green", "popular", 1.0, None, None),
+    ]
+
+
+def test_what_the_customer_bought_before_is_bought_again_where_the_model_names_it():
+    bought = pl.DataFrame([("ann", "mint"), ("ann", "saw")], schema=PAIR, orient="row")
+    limits = Limits(NO_RULES, replace(NO_LIMITS, bought=bought))
+    individual = NO_RULES.weigh(_list(("ann", "mint", 0.9), ("ann", "green", 0.2), ("ben", "mint", 0.1)))
+    popular = NO_RULES.weigh(_list(("ann", "saw", 0.5)))
+    assert ranked(individual, popular, limits, 3).select("customer_id", "product_id", "source").rows() == [
+        ("ann", "mint", "buy_again"),
+        ("ann", "green", "individual"),
+        ("ann", "saw", "popular"),
+        ("ben", "mint", "individual"),
     ]
 
 

@@ -1,7 +1,7 @@
 """The stage `recommend` on the toy shop and on its edges."""
 
 import logging
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +16,7 @@ from recsys.list_settings import Variety as Settings
 from recsys.night import Night
 from recsys.tables import write_parquet
 from recsys.topic_rules import NOTHING_DUE
+from recsys.vocabulary import OF_MODEL
 
 SCHEMA = {
     "run_date": pl.Date(),
@@ -27,6 +28,7 @@ SCHEMA = {
     "model_version": pl.String(),
     "because": pl.String(),
     "topic": pl.String(),
+    "context": pl.String(),
 }
 REASONS = {
     "run_date": pl.Date(),
@@ -51,7 +53,11 @@ PRODUCTS = pl.DataFrame(
     }
 ).sort("product_id")
 NOBODY_RESTS = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
-CUSTOMERS = pl.DataFrame({"customer_id": ["ann", "ben", "cat", "dan", "eve", "fay"], "may_personalise": True})
+CUSTOMERS = pl.DataFrame(
+    {"customer_id": ["ann", "ben", "cat", "dan", "eve", "fay"], "may_personalise": True, "context": None},
+    schema_overrides={"context": pl.String},
+)
+NO_COUNTRIES = pl.DataFrame(schema={"context": pl.String, "product_id": pl.String, "rank": pl.Int64})
 POPULARITY = pl.DataFrame(
     {"product_id": ["green", "black", "hammer", "mint", "saw", "drill"], "rank": [1, 2, 3, 4, 5, 6]}
 )
@@ -125,6 +131,7 @@ def write_features(night: Night, **changes: pl.DataFrame) -> None:
         "products": PRODUCTS,
         "customers": CUSTOMERS,
         "popularity": POPULARITY,
+        "popularity_by_country": NO_COUNTRIES,
         "topic_rules": rules(),
         "product_topics": PRODUCT_TOPICS,
         "due_products": NOTHING_DUE,
@@ -173,6 +180,62 @@ def test_cold_customer_gets_popular_items(lists):
     assert _of(lists, "fay")["score"].to_list() == [1, 1 / 2, 1 / 3, 1 / 4]
 
 
+def test_a_customer_of_whom_nothing_is_known_gets_the_popular_list_of_their_country(night):
+    """Fay is in Austria, where tools are what most people buy; Dan's one free place is filled from there as well."""
+    contexts = CUSTOMERS.with_columns(context=pl.Series([None, None, None, "AT", None, "AT"], dtype=pl.String))
+    order = ["saw", "drill", "hammer", "mint", "black", "green"]
+    austria = pl.DataFrame({"context": "AT", "product_id": order, "rank": [1, 2, 3, 4, 5, 6]})
+    tools = INTERACTIONS.filter(pl.col("customer_id").is_in(["dan", "eve"]))
+    write_features(night, customers=contexts, popularity_by_country=austria, interactions=pl.concat([tools, TOOL_FANS]))
+    recommend.run(night)
+    lists = pl.read_parquet(night.recommendations)
+    columns = ["product_id", "source", "context", "score"]
+    assert _of(lists, "fay").select(columns).rows() == [
+        (product, "popular", "AT", 1 / rank) for rank, product in enumerate(order[:4], 1)
+    ]
+    assert _of(lists, "dan").select(columns[:3]).rows() == [
+        ("drill", "individual", None),
+        *((product, "popular", "AT") for product in ("mint", "black", "green")),
+    ]
+    assert _products(lists, "cat") == ["green", "black", "hammer", "mint"]
+    assert _of(lists, "cat")["context"].null_count() == 4
+
+
+def test_interests_come_before_what_is_popular_where_nothing_else_is_known(night):
+    """Fay named tools, and less of saws: two tools, then popular things; the saw, which she wants less, comes late."""
+    told = rules(("fay", "lift", "tools", 1.2), ("fay", "demote", "saws", 0.5))
+    topics = pl.concat([PRODUCT_TOPICS, pl.DataFrame({"product_id": ["saw"], "topic": ["saws"]})])
+    write_features(night, topic_rules=told, product_topics=topics)
+    recommend.run(_with_k(night, 6))
+    lists = pl.read_parquet(night.recommendations)
+    assert _of(lists, "fay").select("product_id", "source", "because", "topic").rows() == [
+        ("hammer", "content", "interested", "tools"),
+        ("drill", "content", "interested", "tools"),
+        ("green", "popular", None, None),
+        ("black", "popular", None, None),
+        ("mint", "popular", None, None),
+        ("saw", "popular", None, None),
+    ]
+
+
+def test_whose_history_is_older_than_the_training_window_is_folded_in(night):
+    """Only ten days are learnt from. Eve bought her hammer half a year ago, and gets what goes with hammers."""
+    recent = pl.concat([INTERACTIONS.filter(pl.col("customer_id") != "eve"), TOOL_FANS])
+    old = pl.DataFrame([("eve", "hammer", 0.0, True, None)], schema=INTERACTIONS.schema, orient="row")
+    events = pl.DataFrame(
+        {"customer_id": ["eve"], "product_id": ["hammer"], "kind": ["order"], "quantity": [1]},
+    ).with_columns(order_id=pl.lit("o1"), unit_price=9.9, occurred_at=pl.lit(datetime(2025, 10, 1)))
+    write_features(night, interactions=pl.concat([recent, old]))
+    write_parquet(events, night.features / "events.parquet")
+    write_parquet(CUSTOMERS.select("customer_id"), night.features / "customer_features.parquet")
+    settings = night.shop.recommend.model_copy(update={"window_days": 10})
+    recommend.run(Night(night.shop.model_copy(update={"recommend": settings}), RUN_DATE))
+    eve = _of(pl.read_parquet(night.recommendations), "eve").filter(source="individual")
+    assert {"saw", "drill"} <= set(eve["product_id"])
+    because = _of(pl.read_parquet(night.reasons), "eve")
+    assert because.select("because_product_id", "kind").unique().rows() == [("hammer", "bought")]
+
+
 @pytest.mark.parametrize("answer", [False, None])
 def test_whoever_does_not_allow_personalisation_gets_the_popular_list(night, answer):
     """Dan bought a hammer. That is not known here, so it is in his list like in everybody's."""
@@ -199,7 +262,7 @@ def test_customers_with_history_get_individual_items_of_their_own_kind_first(lis
     teas, tools = {"green", "black", "mint"}, {"hammer", "saw", "drill"}
     for customer, own in (("ann", teas), ("ben", teas), ("cat", teas), ("dan", tools), ("eve", tools)):
         first = _of(lists, customer).head(1)
-        assert first["source"].item() == "individual"
+        assert first["source"].item() in OF_MODEL
         assert first["product_id"].item() in own
 
 
@@ -238,7 +301,7 @@ def test_products_that_may_not_be_recommended_still_tell_about_taste(night):
     """Gus and Hal share only the oolong, which is out of stock; through it Gus gets Hal's mint."""
     rows = [("gus", "oolong", 1.0, True), ("hal", "oolong", 1.0, True), ("hal", "mint", 1.0, True)]
     more = pl.DataFrame([(*row, None) for row in rows], schema=INTERACTIONS.schema, orient="row")
-    customers = pl.DataFrame({"customer_id": ["gus", "hal"], "may_personalise": True})
+    customers = CUSTOMERS.head(2).with_columns(customer_id=pl.Series(["gus", "hal"]))
     write_features(night, interactions=pl.concat([INTERACTIONS.filter(customer_id="dan"), more]), customers=customers)
     recommend.run(night)
     first = _of(pl.read_parquet(night.recommendations), "gus").head(1)
@@ -265,13 +328,14 @@ def test_topic_rules_hold_for_every_source(night):
     assert after == pytest.approx(0.0001 * before)
     assert len({"green", "black", "mint"} & set(_products(lists, "cat"))) == 1
     assert _of(lists, "fay").select("product_id", "score", "because", "topic").rows() == [
-        ("green", 1.0, None, None),
         ("hammer", 1.0, "interested", "tools"),
         ("saw", pytest.approx(0.6), "interested", "tools"),
+        ("drill", pytest.approx(0.5), "interested", "tools"),
     ]
+    assert _of(lists, "fay")["source"].unique().to_list() == ["content"]
     assert counts["short_lists"] == 0
     assert counts["topic_rules"] == 4
-    assert counts["rows_moved_up"] == lists["because"].count() == 2
+    assert counts["rows_moved_up"] == lists["because"].count() == 3
 
 
 def test_a_product_that_rests_is_left_out_for_that_customer_alone(night, lists):
@@ -304,18 +368,35 @@ def test_counts_add_up(night, lists):
     assert counts["customers"] == 6
     assert counts["with_list"] == 6
     assert counts["without_individual"] == 1
-    assert counts["individual_rows"] == lists.filter(source="individual").height
-    assert counts["individual_rows"] + counts["popular_rows"] == lists.height == 24
+    rows = {source: counts[f"{source}_rows"] for source in ("individual", "buy_again", "popular")}
+    assert counts["content_rows"] == 0
+    assert rows == dict(lists.group_by("source").len().rows())
+    assert sum(rows.values()) == lists.height == 24
     assert counts["short_lists"] == 0
     assert counts["factors"] == 2
     assert counts["model_version"] == lists["model_version"][0]
 
 
-def test_reasons_are_of_individual_rows_and_tell_bought_from_looked_at(night, lists):
+def test_what_they_bought_before_is_labelled_so_and_no_more_of_it_than_allowed(night, lists):
+    """Teas are used up, so Ben is named the three that he had; with a cap of one the best stays, and tools follow."""
+    bought = INTERACTIONS.filter("is_bought").select("customer_id", "product_id")
+    again = lists.filter(source="buy_again")
+    assert _of(again, "ben").height == 3
+    assert again.join(bought, on=bought.columns, how="anti").is_empty()
+    assert lists.filter(source="individual").join(bought, on=bought.columns, how="semi").is_empty()
+    shop = night.shop.model_copy(update={"variety": Settings(max_bought_again=1)})
+    recommend.run(Night(shop, RUN_DATE))
+    capped = pl.read_parquet(night.recommendations)
+    assert _products(capped, "ben")[0] == _products(lists, "ben")[0]
+    assert _of(capped, "ben").join(bought, on=bought.columns, how="semi").height == 1
+    assert set(_products(capped, "ben")[1:]) == {"hammer", "saw", "drill"}
+
+
+def test_reasons_are_of_the_models_rows_and_tell_bought_from_looked_at(night, lists):
     """Eve returned her drill, so what she did with it is less than buying."""
     reasons = pl.read_parquet(night.reasons)
     assert reasons.schema == REASONS
-    individual = lists.filter(source="individual").select("customer_id", "rank", "product_id")
+    individual = lists.filter(pl.col("source").is_in(OF_MODEL)).select("customer_id", "rank", "product_id")
     named = reasons.filter(place=1).select("customer_id", "rank", "product_id")
     assert 0 < named.height == named.join(individual, on=named.columns, how="semi").height
     own = INTERACTIONS.select("customer_id", "is_bought", because_product_id="product_id")
@@ -411,6 +492,7 @@ def test_lists_longer_than_the_catalogue_stay_short(night):
         "products",
         "customers",
         "popularity",
+        "popularity_by_country",
         "topic_rules",
         "product_topics",
         "due_products",
@@ -451,8 +533,9 @@ things = [f"p{i}" for i in range(7)]
     eligible=st.sets(st.sampled_from(things)),
     replenishable=st.sets(st.sampled_from(things)),
     k=st.integers(1, 9),
+    most=st.none() | st.integers(0, 3),
 )
-def test_laws_of_recommendations(night, weights, bought, eligible, replenishable, k):
+def test_laws_of_recommendations(night, weights, bought, eligible, replenishable, k, most):
     pairs = [(*pair, weight, pair in bought, None) for pair, weight in sorted(weights.items())]
     write_features(
         night,
@@ -467,14 +550,15 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
                 "brand": ["first" if place < 3 else None for place in range(len(things))],
             }
         ),
-        customers=pl.DataFrame({"customer_id": [f"c{i}" for i in range(5)], "may_personalise": True}),
+        customers=CUSTOMERS.head(5).with_columns(customer_id=pl.Series([f"c{i}" for i in range(5)])),
         popularity=pl.DataFrame(
             [(thing, rank) for rank, thing in enumerate(sorted(eligible), 1)],
             schema={"product_id": pl.String, "rank": pl.Int64},
             orient="row",
         ),
     )
-    recommend.run(_with_k(night, k))
+    shop = _with_k(night, k).shop.model_copy(update={"variety": Settings(max_bought_again=most)})
+    recommend.run(Night(shop, RUN_DATE))
     lists = pl.read_parquet(night.recommendations)
     assert set(lists["product_id"]) <= eligible
     assert (lists["score"] > 0).all()
@@ -482,8 +566,14 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
     for customer in (f"c{i}" for i in range(5)):
         own = _of(lists, customer)
         barred = {thing for thing in things if (customer, thing) in bought & set(weights)} - replenishable
-        assert own["rank"].to_list() == list(range(1, min(k, len(eligible - barred)) + 1))
+        again = eligible & {thing for thing in things if (customer, thing) in bought & set(weights)} - barred
+        named = len(eligible - barred) - max(0, len(again) - (len(again) if most is None else most))
+        assert own["rank"].to_list() == list(range(1, min(k, named) + 1))
         assert own["product_id"].n_unique() == own.height
         assert not set(own["product_id"]) & barred
         has_history = any(weight > 0 for (owner, _), weight in weights.items() if owner == customer)
-        assert has_history or "individual" not in own["source"]
+        assert has_history or not {*OF_MODEL} & set(own["source"])
+        for thing, source in own.select("product_id", "source").iter_rows():
+            is_bought = (customer, thing) in bought & set(weights)
+            assert source in ({"buy_again", "popular"} if is_bought else {"individual", "popular"})
+        assert most is None or sum((customer, thing) in bought & set(weights) for thing in own["product_id"]) <= most

@@ -13,6 +13,7 @@ from expectations import facts, learnt, permission, recount
 from expectations.evidence import Evidence, file_of
 from expectations.permission import Permissions, newest_statements, suppressed
 from recsys.night import Night
+from recsys.tables import write_parquet
 from tests import gate_night, toy
 from tests.gate_night import Change
 
@@ -483,3 +484,27 @@ def test_a_visit_about_no_product_is_an_active_day(night: Night) -> None:
     visit = {"event_id": "s2", "customer_id": "ann", "event_type": "search", "occurred_at": datetime(2026, 3, 20)}
     with_rows(night, "web_events", visit)
     assert failed_features(night) == {"features_count_nothing_sensitive"}
+
+
+def test_a_country_has_the_popular_list_of_its_own_buyers_and_its_customers_get_it(night: Night) -> None:
+    """Four Germans bought lately; Ann did before, and Fay of Austria never."""
+    people = [row | ({"country": "AT"} if row["customer_id"] == "fay" else {}) for row in toy.ROWS["customers"]]
+    toy.write_raw(night, customers=people)
+    recommend = night.shop.recommend.model_copy(update={"country_buyers": 4})
+    night = Night(night.shop.model_copy(update={"recommend": recommend}), night.run_date)
+    assert failed_features(night) == {"popular_lists_of_countries_are_theirs"}, "Germany has no list"
+    popular = pl.read_parquet(night.features / "popularity.parquet")
+    lists = popular.select(pl.lit("DE").alias("context"), "product_id", "rank")
+    write_parquet(lists, night.features / "popularity_by_country.parquet")
+    assert failed_features(night) == {"popular_lists_of_countries_are_theirs"}, "nobody gets it"
+    context = pl.when(pl.col("customer_id") != "fay").then(pl.lit("DE")).alias("context")
+    gate_night.change_parquet(night.features / "customers.parquet", lambda rows: rows.with_columns(context))
+    assert failed_features(night) == set()
+    swapped = lists.with_columns(rank=pl.col("rank").replace({1: 2, 2: 1}))
+    write_parquet(swapped, night.features / "popularity_by_country.parquet")
+    assert failed_features(night) == {"popular_lists_of_countries_are_theirs"}, "another order"
+    write_parquet(lists, night.features / "popularity_by_country.parquet")
+    too_few = Night(
+        night.shop.model_copy(update={"recommend": recommend.model_copy(update={"country_buyers": 5})}), night.run_date
+    )
+    assert failed_features(too_few) == {"popular_lists_of_countries_are_theirs"}, "five are needed, there are four"

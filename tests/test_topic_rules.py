@@ -54,7 +54,7 @@ def popular_lists(
         ([("ann", "exclude", "herbs", None), ("ann", "lift", "tea", 9.0)], ["green", "black", "hammer"]),
         ([("ann", "demote", "tea", 0.1)], ["hammer", "saw", "basil"]),
         ([("ann", "demote", "tea", 0.5)], ["green", "hammer", "saw"]),
-        ([("ann", "lift", "herbs", 3.0)], ["green", "mint", "basil"]),
+        ([("ann", "lift", "herbs", 3.0)], ["mint", "basil", "green"]),
         ([("ann", "lift", "herbs", 9.0), ("ann", "demote", "tea", 0.1)], ["basil", "hammer", "saw"]),
         ([("ann", "limit", "tea", 1)], ["green", "hammer", "saw"]),
         ([("ann", "limit", "tea", 0)], ["hammer", "saw", "basil"]),
@@ -77,11 +77,18 @@ def test_because_names_what_lifted_a_product_to_its_place() -> None:
     popularity = PopularList(pl.DataFrame({"product_id": list(RANKS), "rank": list(RANKS.values())}))
     weighed = told.weigh(told.shortlist(popularity, pl.Series(["ann"]), pl.Series(list(RANKS)), NOTHING, 4))
     lists = ranked(told.weigh(LIST_SCHEMA.to_frame()), weighed, Limits(told), 4)
-    assert lists.select("product_id", "score", "because", "topic").rows() == [
-        ("green", 2.0, None, None),  # lifted, and first anyway
-        ("mint", 0.75, "interested", "herbs"),
-        ("basil", 0.5, "interested", "herbs"),
-        ("hammer", 0.5, None, None),
+    assert lists.select("product_id", "score", "because", "topic", "source").rows() == [
+        ("green", 2.0, "interested", "tea > green", "content"),
+        ("mint", 0.75, "interested", "herbs", "content"),
+        ("basil", 0.5, "interested", "herbs", "content"),
+        ("hammer", 0.5, None, None, "popular"),
+    ]
+    by_taste = ranked(weighed, told.weigh(LIST_SCHEMA.to_frame()), Limits(told), 4)
+    assert by_taste.select("product_id", "because", "topic", "source").rows() == [
+        ("green", None, None, "individual"),  # lifted, and first anyway
+        ("mint", "interested", "herbs", "individual"),
+        ("basil", "interested", "herbs", "individual"),
+        ("hammer", None, None, "individual"),
     ]
 
 

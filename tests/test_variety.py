@@ -22,9 +22,24 @@ PRODUCTS = pl.DataFrame(
 )
 
 
+HAD = pl.DataFrame(
+    [
+        ("ann", "assam", True),
+        ("ann", "cup", True),
+        ("ann", "saw", True),
+        ("ann", "pot", False),
+        ("b", "mint", True),
+        ("b", "pot", None),
+        ("b", "saw", True),
+    ],
+    schema=["customer_id", "product_id", "is_bought"],
+    orient="row",
+)
+
+
 def kept(names: str, **settings: int) -> str:
     rows = pl.DataFrame({"customer_id": "ann", "product_id": names.split()})
-    return " ".join(Variety.of(PRODUCTS, Settings(**settings)).within(rows)["product_id"])
+    return " ".join(Variety.of(PRODUCTS, HAD, Settings(**settings)).within(rows)["product_id"])
 
 
 def test_the_best_of_each_stay():
@@ -36,6 +51,13 @@ def test_the_best_of_each_stay():
 def test_what_one_limit_leaves_out_still_counts_for_the_other():
     """Assam is one tea too many, and still the second of its brand, so that the cup is the third."""
     assert kept("sencha assam cup", max_per_category=1, max_per_brand=2) == "sencha"
+
+
+def test_only_so_many_were_bought_before():
+    """She had assam, cup and saw, and looked at the pot."""
+    assert kept("assam pot cup saw mint", max_bought_again=2) == "assam pot cup mint"
+    assert kept("assam pot cup saw mint", max_bought_again=0) == "pot mint"
+    assert kept("assam sencha cup mint", max_bought_again=1, max_per_brand=2) == "assam sencha mint"
 
 
 def test_without_category_or_brand_nothing_is_limited():
@@ -53,15 +75,19 @@ def test_no_limits_change_nothing():
     ),
     category=st.none() | st.integers(1, 3),
     brand=st.none() | st.integers(1, 3),
+    again=st.none() | st.integers(0, 2),
 )
-def test_laws_of_variety(rows, category, brand):
+def test_laws_of_variety(rows, category, brand, again):
     frame = pl.DataFrame(rows, schema={"customer_id": pl.String, "product_id": pl.String}, orient="row")
-    variety = Variety.of(PRODUCTS, Settings(max_per_category=category, max_per_brand=brand))
+    limits = Settings(max_per_category=category, max_per_brand=brand, max_bought_again=again)
+    variety = Variety.of(PRODUCTS, HAD, limits)
     found = variety.within(frame)
     known = found.join(PRODUCTS, on="product_id")
     for column, most in (("top_category", category), ("brand", brand)):
         counts = known.drop_nulls(column).group_by("customer_id", column).len()["len"]
         assert most is None or all(count <= most for count in counts)
+    counts = found.join(HAD.filter("is_bought"), on=["customer_id", "product_id"]).group_by("customer_id").len()["len"]
+    assert again is None or all(count <= again for count in counts)
     assert_frame_equal(found, frame.join(found, on=found.columns, how="semi", maintain_order="left"))
     for customer in "ab":  # nobody's list depends on anybody else's
         alone = variety.within(frame.filter(customer_id=customer))

@@ -73,6 +73,25 @@ def test_four_of_a_brand_are_too_many_where_three_are_allowed(folder: Path) -> N
     assert failures(night) == {"brand_within_its_limit"}
 
 
+def test_three_products_bought_before_are_too_many_where_two_are_allowed(folder: Path) -> None:
+    """Ben has bought all three teas of his list."""
+    assert failures(night_in(folder, max_bought_again=3)) == set()
+    assert failures(night_in(folder, max_bought_again=2)) == {"bought_before_within_its_limit"}
+
+
+@pytest.mark.parametrize(
+    ("customer", "product", "source"),
+    [("ann", "mint", "buy_again"), ("eve", "drill", "buy_again"), ("ann", "green", "individual")],
+)
+def test_what_is_called_bought_again_was_bought_and_kept(folder: Path, customer, product, source) -> None:
+    """Ann never had mint, and Eve sent her drill back; green tea is not new to Ann."""
+    night = night_in(folder)
+    row = (pl.col("customer_id") == customer) & (pl.col("product_id") == product)
+    changed = pl.when(row).then(pl.lit(source)).otherwise("source").alias("source")
+    gate_night.change_parquet(night.recommendations, lambda rows: rows.with_columns(changed))
+    assert failures(night) == {"buy_again_was_bought_before"}
+
+
 @pytest.mark.parametrize(
     ("nights_ago", "most", "is_found"),
     [

@@ -69,7 +69,12 @@ HISTORY: tuple[HistoryTable, ...] = (
             _CUSTOMER,
             Column("rank", "INTEGER", "Place in the customer's list, from 1 without gaps"),
             Column("product_id", "VARCHAR", "The recommended product"),
-            Column("source", "VARCHAR", "individual (the model, from the customer's own history) or popular"),
+            Column(
+                "source",
+                "VARCHAR",
+                "individual (the model's, new to the customer), buy_again (the model's, bought before), content "
+                "(popular, of a topic they said they are interested in) or popular",
+            ),
             Column("reason", "VARCHAR", "Why this product, as a sentence"),
             Column("model_version", "VARCHAR", "The model that made the row"),
             Column("score", "DOUBLE", "How strongly; comparable within one customer and source only"),
@@ -137,7 +142,13 @@ HISTORY: tuple[HistoryTable, ...] = (
             Column("window_days", "BIGINT", "Its length"),
             Column("task", "VARCHAR", "next (what was bought next) or new (the same, of products new to the customer)"),
             Column("recommender", "VARCHAR", "shipped (as the night makes its lists) or a simple rival"),
-            Column("split", "VARCHAR", "everybody, history (by products bought before) or segment"),
+            Column(
+                "split",
+                "VARCHAR",
+                "everybody, history (by products bought before), segment, known (by how well the customer was known) "
+                "or repeat (by what was to be found: bought before, or new to them); the last two of shipped, popular "
+                "and own_history only",
+            ),
             Column("part", "VARCHAR", "Which part of the split; empty for everybody"),
             Column(
                 "metric",

@@ -10,7 +10,7 @@ from recsys.champion import Recipe
 from recsys.config import Recommend
 from recsys.evaluation.interval import intervals, paired_intervals
 from recsys.evaluation.scoreboard import Scoreboard, Task
-from recsys.lists import Features, Learnt
+from recsys.lists import Features, Learnt, model_of
 from recsys.models.als import AlsModel
 from recsys.twostage.ranker import Ranker
 
@@ -30,7 +30,7 @@ class Contestant:
         settings = self.recipe.over(shop)
         name = settings.model_dump_json()
         if name not in models:
-            models[name] = AlsModel.fit(features.history.weighted(settings), settings)
+            models[name] = model_of(features.history, settings)
         ranker = Ranker.load(self.ranker, settings.threads) if self.ranker else None
         return Learnt(replace(features, settings=settings), models[name], ranker)
 

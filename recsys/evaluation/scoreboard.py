@@ -11,6 +11,7 @@ from recsys.evaluation.fold import Fold
 from recsys.evaluation.interval import INTERVAL_SCHEMA, intervals
 from recsys.evaluation.metrics import accuracy
 from recsys.evaluation.rivals import ItemCosine, OwnHistory, SegmentPopular, Then
+from recsys.evaluation.splits import Splits
 from recsys.lists import Features, Learnt
 from recsys.models.matrix import PAIR
 from recsys.models.popular import PopularList
@@ -19,11 +20,14 @@ from recsys.ranking import eligible, numbered
 
 MOST_CUSTOMERS = 20_000
 """More than this are sampled: the intervals are narrow enough, and the time does not grow."""
-MOST_SEGMENTS = 10
-HISTORIES = ["0 products", "1 product", "2-4 products", "5-9 products", "10-29 products", "30 or more products"]
 
 SHIPPED = "shipped"
 SEGMENT = "segment_popular"
+POPULAR = "popular"
+SPLIT_FURTHER = (SHIPPED, POPULAR, "own_history")
+"""Whose scores are split by how well customers are known, and by products that are new to them or not, too."""
+
+Part = tuple[str, str, pl.DataFrame]
 
 SCORES_SCHEMA = pl.Schema(
     {
@@ -34,7 +38,7 @@ SCORES_SCHEMA = pl.Schema(
         **INTERVAL_SCHEMA,
     }
 )
-"""One row per task, recommender, split, part of it and metric. `split` is everybody, history or segment."""
+"""One row per task, recommender, split, part of it and metric. `split`: everybody, history, segment, known, repeat."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Task:
     name: str
     relevant: pl.DataFrame
     excluded: pl.DataFrame
+    may_repeat: bool
+    """Whether products that the customer had are to be found as well."""
 
     @property
     def customers(self) -> pl.Series:
@@ -61,8 +67,8 @@ def tasks_of(fold: Fold, features: Features) -> list[Task]:
     barred = features.excluded
     had = features.interactions.filter("is_bought").select(PAIR)
     return [
-        Task("next", bought.join(barred, on=PAIR, how="anti"), barred),
-        Task("new", bought.join(had, on=PAIR, how="anti"), had),
+        Task("next", bought.join(barred, on=PAIR, how="anti"), barred, may_repeat=True),
+        Task("new", bought.join(had, on=PAIR, how="anti"), had, may_repeat=False),
     ]
 
 
@@ -75,14 +81,14 @@ class Scoreboard:
         self.candidates = eligible(features.products)
         weighted = features.weighted
         popular = PopularList(features.popularity)
-        self.segments = features.customer_features.select("customer_id", "segment")
-        self._bought = features.interactions.filter("is_bought").select(PAIR)
+        self.splits = Splits.of(features)
+        self.segments = self.splits.segments
         by_ever = features.popularity.sort("buyers_ever", "rank", descending=[True, False])
         ever = by_ever.select("product_id", rank=pl.int_range(1, pl.len() + 1))
         self.rivals: dict[str, Recommender] = {
             "popular_all_time": PopularList(ever),
-            "popular": popular,
-            SEGMENT: SegmentPopular(self.segments, self._bought, features.popularity),
+            POPULAR: popular,
+            SEGMENT: SegmentPopular(self.segments, self.splits.bought, features.popularity),
             "own_history": Then(OwnHistory(weighted), popular),
             "item_cosine": Then(ItemCosine(weighted), popular),
         }
@@ -115,23 +121,21 @@ class Scoreboard:
             for name, lists in self.lists(task, learnt):
                 values = self.judged(task, lists)
                 judged[task.name, name] = values
-                for split, part, of_part in self._parts(values):
+                for split, part, of_part in self._parts(task, name, lists, values):
                     found = intervals(of_part, self.seed)
                     rows.append(_labelled(found, task.name, name, split, part))
                 rows.append(_labelled(self._mixture(lists), task.name, name, "everybody", ""))
         return pl.concat(rows), judged
 
-    def _parts(self, values: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    def _parts(self, task: Task, name: str, lists: pl.DataFrame, values: pl.DataFrame) -> Iterator[Part]:
+        """Split, part, and what `accuracy` says of it."""
         yield "everybody", "", values
-        lengths = self._bought.group_by("customer_id").len()
-        length = pl.col("len").fill_null(0).bin_intervals([0, 1, 4, 9, 29], labels=HISTORIES)
-        known = values.join(lengths, on="customer_id", how="left").with_columns(part=length)
-        parted = known.select(*values.columns, pl.col("part").cast(pl.String))
-        yield from (("history", str(part), rows.drop("part")) for (part,), rows in _groups(parted))
-        of_segment = values.join(self.segments, on="customer_id").rename({"segment": "part"})
-        largest = of_segment.group_by("part").len().sort("len", "part", descending=[True, False]).head(MOST_SEGMENTS)
-        parted = of_segment.join(largest.select("part"), on="part", how="semi")
-        yield from (("segment", str(part), rows.drop("part")) for (part,), rows in _groups(parted))
+        yield from self.splits.by_customer(values)
+        if name not in SPLIT_FURTHER:
+            return
+        yield from self.splits.by_stage(values)
+        for split, part, pairs in self.splits.by_product(task.relevant) if task.may_repeat else ():
+            yield split, part, accuracy(lists, pairs, pairs.get_column("customer_id").unique().sort(), self.k)
 
     def _mixture(self, lists: pl.DataFrame) -> pl.DataFrame:
         products, vectors = exposure.topic_vectors(self.features.product_topics)
@@ -153,10 +157,6 @@ class Scoreboard:
             )
         )
         return pl.concat(found)
-
-
-def _groups(parted: pl.DataFrame) -> Iterator[tuple[tuple[object, ...], pl.DataFrame]]:
-    yield from parted.sort("part", "customer_id").partition_by("part", as_dict=True, maintain_order=True).items()
 
 
 def _labelled(found: pl.DataFrame, task: str, recommender: str, split: str, part: str) -> pl.DataFrame:

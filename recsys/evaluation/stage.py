@@ -1,6 +1,7 @@
 """Stage `evaluate`: would last month's lists have been right? On the last closed window, beside simple rivals."""
 
 import logging
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def run(night: Night) -> dict[str, int | str]:
     """
     days = night.shop.evaluate.window_days
     begin = night.run_date - timedelta(days=days - 1)
+    shutil.rmtree(night.evaluation, ignore_errors=True)  # what an earlier attempt measured is no answer for this one
     scores, individuality, customers = SCORES_SCHEMA.to_frame(), None, 0
     if night.shop.evaluate.nightly:
         with open_fold(night, days) as fold:

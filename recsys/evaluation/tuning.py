@@ -19,8 +19,7 @@ from recsys.config import Recommend, Weights
 from recsys.evaluation.metrics import accuracy
 from recsys.evaluation.rivals import Then
 from recsys.evaluation.scoreboard import Task
-from recsys.lists import Features
-from recsys.models.als import AlsModel
+from recsys.lists import Features, model_of
 from recsys.models.popular import PopularList
 from recsys.ranking import eligible, numbered
 from recsys.twostage.history import History
@@ -65,7 +64,7 @@ class Exercise:
 
     def ndcg(self, settings: Recommend) -> float:
         """Mean NDCG at k of the model with these settings, then popular; 0 when nobody bought anything."""
-        model = Then(AlsModel.fit(self.history.weighted(settings), settings), PopularList(self.popularity))
+        model = Then(model_of(self.history, settings), PopularList(self.popularity))
         task = self.task
         found = numbered(model.recommend(task.customers, self.candidates, task.excluded, settings.k), settings.k)
         values = accuracy(found, task.relevant, task.customers, settings.k)

@@ -129,6 +129,7 @@ def write_settings(night: Night) -> None:
             "half_life_days": [recommend.half_life_days],
             "window_days": pl.Series([recommend.window_days], dtype=pl.Int64),
             "popular_days": [recommend.popular_days],
+            "country_buyers": pl.Series([recommend.country_buyers], dtype=pl.Int64),
             "min_age": [night.shop.permission.min_age],
             "interest_half_life_days": [night.shop.preferences.half_life_days],
             "interest_expire_days": [night.shop.preferences.expire_days],

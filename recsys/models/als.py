@@ -130,6 +130,33 @@ class AlsModel(Model):
         library.user_factors[row] = self._library.user_factors[from_row]
         return type(self)(library, self._customers, self._products, self._card)
 
+    def with_customers(self, interactions: pl.DataFrame) -> Self:
+        """The same model, and besides the taste of every customer of the interactions whom it does not know.
+
+        `interactions` as for `fit`; of products that it does not know nothing is learnt. A taste is exact, as if the
+        products had their vectors and this customer came last. Raises ModelError as `fit` does.
+        """
+        known = interactions.filter(
+            ~pl.col("customer_id").is_in(self._customers.implode()),
+            pl.col("product_id").is_in(self._products.implode()),
+        )
+        if known.is_empty():
+            return self
+        matrix = InteractionMatrix.of(known)
+        places = np.searchsorted(self._products.to_numpy(), matrix.products.to_numpy()).astype(np.int32)
+        histories = Histories(
+            matrix.row_starts, places[matrix.columns], confidences(matrix.weights, self._library.alpha)
+        )
+        library = copy.copy(self._library)
+        with threadpool_limits(1, "blas"):
+            space = Whitened.of(library.item_factors, library.regularization)
+            found = np.concatenate([library.user_factors, customer_vectors(space, histories)])
+        customers = pl.concat([self._customers, matrix.customers])
+        order = customers.arg_sort()
+        library.user_factors = np.ascontiguousarray(found[order.to_numpy()])
+        card = _versioned(self._card | {"folded_in_sha256": matrix.sha256})
+        return type(self)(library, customers.gather(order), self._products, card)
+
     def explain(self, rows: pl.DataFrame, interactions: pl.DataFrame, nameable: pl.Series, top: int) -> pl.DataFrame:
         """The `top` own products that each row's score comes from, as REASON_SCHEMA; see `recsys.models.reasons`."""
         reasons = Reasons(
@@ -266,10 +293,16 @@ def _card(matrix: InteractionMatrix, settings: Recommend) -> dict[str, Any]:
         "interactions_sha256": matrix.sha256,
         "libraries": f"implicit {implicit.__version__}, numpy {np.__version__}",
     }
-    digest = hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
     counts = {
         "interactions": len(matrix.columns),
         "customers": len(matrix.customers),
         "products": len(matrix.products),
     }
-    return trained | {"counts": counts, "model_version": f"als-{digest[:12]}"}
+    return _versioned(trained) | {"counts": counts}
+
+
+def _versioned(card: dict[str, Any]) -> dict[str, Any]:
+    """A card with the version that follows from all of it but counts and an earlier version."""
+    named = {name: value for name, value in card.items() if name not in {"counts", "model_version"}}
+    digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+    return card | {"model_version": f"als-{digest[:12]}"}

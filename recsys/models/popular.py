@@ -57,6 +57,38 @@ class PopularList(Recommender):
         )
 
 
+class PopularOf(Recommender):
+    """Names what is most bought in the context that a customer belongs to, as `PopularList` of it would.
+
+    Made from `contexts` (customer_id, context; one row per customer), `popularity` (context, product_id, rank), and
+    `otherwise`, which is asked for customers of no context, or of one without products.
+    """
+
+    def __init__(self, contexts: pl.DataFrame, popularity: pl.DataFrame, otherwise: Recommender) -> None:
+        self._contexts = contexts.select("customer_id", "context")
+        parts = popularity.sort("context", "rank").partition_by("context", as_dict=True, include_key=False)
+        self._lists = {context: PopularList(part) for (context,), part in parts.items()}
+        self._otherwise = otherwise
+
+    def recommend(
+        self,
+        customers: pl.Series,
+        candidates: pl.Series,
+        excluded: pl.DataFrame,
+        n: int,
+        topics: Topics = EVERYTHING,
+    ) -> pl.DataFrame:
+        asked = customers.unique().sort().to_frame("customer_id").join(self._contexts, on="customer_id", how="left")
+        lists = [LIST_SCHEMA.to_frame()]
+        known = pl.when(pl.col("context").is_in(list(self._lists))).then("context")
+        parts = asked.with_columns(context=known).sort("context", "customer_id").partition_by("context", as_dict=True)
+        for (context,), members in parts.items():
+            theirs = excluded.select("customer_id", "product_id").join(members, on="customer_id", how="semi")
+            one = self._lists.get(context, self._otherwise)
+            lists.append(one.recommend(members.get_column("customer_id"), candidates, theirs, n, topics))
+        return pl.concat(lists).sort("customer_id", "score", "product_id", descending=[False, True, False])
+
+
 def _first(
     barred: csr_matrix, rows: NDArray[np.int32], columns: NDArray[np.int32], n: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

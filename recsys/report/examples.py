@@ -23,7 +23,7 @@ WITH customer AS (
         min(status) FILTER (status <> $exported) AS first_status
     FROM decided GROUP BY customer_id
 ), sourced AS (
-    SELECT customer_id, bool_or(source = $individual) AS is_individual FROM listed GROUP BY customer_id
+    SELECT customer_id, bool_or(source <> $popular) AS is_individual FROM listed GROUP BY customer_id
 ), grouped AS (
     SELECT customer_id,
         CASE WHEN NOT is_exported THEN 3 WHEN is_individual THEN 1 ELSE 2 END AS part,
@@ -101,7 +101,7 @@ def choose_examples(night: Night) -> tuple[Example, ...]:
             _CHOSEN,
             {
                 "exported": Status.EXPORTED.value,
-                "individual": Source.INDIVIDUAL.value,
+                "popular": Source.POPULAR.value,
                 "run_date": night.run_date,
                 "examples": EXAMPLES,
             },

@@ -19,6 +19,7 @@ from recsys.errors import RecsysError
 from recsys.files import read_json
 from recsys.manifest import Published, read_published
 from recsys.night import Night
+from recsys.pipeline import NOT_WAITED_FOR
 from recsys.report.words import stage_words
 
 CATALOGUE = "catalogue"
@@ -114,7 +115,8 @@ class Facts:
     @property
     def mixes_runs(self) -> bool:
         """A stage failed, and later ones have results: those were made by an earlier run of this night."""
-        ran = [record.status for record in self.stages if record.stage in stages_of(self.night)]
+        awaited = {*stages_of(self.night)} - {NOT_WAITED_FOR}
+        ran = [record.status for record in self.stages if record.stage in awaited]
         return "failed" in ran and "done" in ran[ran.index("failed") :]
 
     @property

@@ -60,7 +60,9 @@ QUESTION_WORDS: dict[str, tuple[str, str]] = {
 """What a check-in asks, and why."""
 
 SOURCE_WORDS: dict[str, tuple[str, str]] = {
-    Source.INDIVIDUAL: ("Individual", "Chosen for this customer from what they bought and looked at."),
+    Source.INDIVIDUAL: ("Individual", "New to this customer, chosen from what they bought and looked at."),
+    Source.BUY_AGAIN: ("Buy again", "Bought by this customer before, used up and due again, or perhaps so."),
+    Source.CONTENT: ("Stated interest", "Popular, and of a topic that this customer said they are interested in."),
     Source.POPULAR: (
         "Popular",
         "Bought by most people lately; for customers about whom nothing is known yet, or who do not "

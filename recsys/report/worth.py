@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from typing import Any
 
 import polars as pl
 
 from recsys.champion import CARD
-from recsys.evaluation.scoreboard import SHIPPED
+from recsys.evaluation.scoreboard import SHIPPED, SPLIT_FURTHER
+from recsys.evaluation.splits import BEFORE, NEW, STAGES
 from recsys.files import read_json
 from recsys.night import Night
 from recsys.report.facts import Facts, attempt
@@ -24,25 +26,53 @@ RIVAL_WORDS = {
     "popular": "Popular lately",
     "popular_all_time": "Popular of all time",
 }
+CONTEST_WORDS = {
+    "champion": "The champion until then",
+    "als": "The model alone, tuned",
+    "two_stage": "Two stages",
+    **{name: words for name, words in RIVAL_WORDS.items() if name not in {SHIPPED, "als"}},
+}
+SPLIT_WORDS = {
+    "known": ("By how well customers were known before it", "Known of them", STAGES),
+    "repeat": ("By whether products were new to them", "What they bought", [BEFORE, NEW]),
+}
+"""Split -> what it is, what its parts are, and these in order."""
 TASK_WORDS = {"next": "What they bought next", "new": "The same, of products new to them"}
 
 
 @dataclass(frozen=True)
 class Made:
-    """How the night makes its lists: `kind` of recipe, and what the weekly evaluation that chose it said."""
+    """How the night makes its lists: `kind` of recipe, and what the weekly evaluation that chose it said.
+
+    `settings`: those of the model that differ from the shop file, as text; `contest`: NDCG of what was bought next on
+    the window that decided, the contestants first.
+    """
 
     kind: str
     run_date: str | None = None
     sentence: str = "No weekly evaluation has been run yet: the settings of the shop file hold."
     trials: int = 0
+    window_begin: str = ""
+    settings: str = ""
+    contest: tuple[tuple[str, Range], ...] = ()
 
 
 KIND_WORDS = {"als": "the model alone", "two_stage": "two stages, candidates and a ranker that orders them"}
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a split: its customers, and how many of them the shipped, the popular and their own products hit."""
+
+    name: str
+    customers: int
+    hits: tuple[Range, ...]
+
+
+@dataclass(frozen=True)
 class Worth:
-    """One closed window. `numbers`: metric of the shipped lists -> range; `tables`: per task the rows of the rivals."""
+    """One closed window. `numbers`: metric of the shipped lists -> range; `tables`: per task the rows of the rivals;
+    `splits`: what split, what parts, and the parts of it."""
 
     begin: date
     days: int
@@ -50,6 +80,7 @@ class Worth:
     sentence: str
     numbers: dict[str, Range]
     tables: dict[str, list[tuple[str, dict[str, Range]]]]
+    splits: list[tuple[str, str, list[Part]]]
     made: Made
 
 
@@ -64,7 +95,8 @@ def read_worth(facts: Facts) -> tuple[Facts, Worth | None]:
 
 def _read(night: Night) -> Worth:
     card = read_json(night.evaluation / "card.json")
-    scores = pl.read_parquet(night.evaluation / "scores.parquet").filter(pl.col("split") == "everybody")
+    every = pl.read_parquet(night.evaluation / "scores.parquet")
+    scores = every.filter(pl.col("split") == "everybody")
     ranges = {
         (task, recommender, metric): (mean, low, high)
         for task, recommender, metric, mean, low, high in scores.select(
@@ -86,8 +118,30 @@ def _read(night: Night) -> Worth:
         card["sentence"],
         {metric: found for (task, by, metric), found in ranges.items() if task == "next" and by == SHIPPED},
         {words: rows for words, rows in tables.items() if rows},
+        _splits(every),
         _made(night),
     )
+
+
+def _splits(scores: pl.DataFrame) -> list[tuple[str, str, list[Part]]]:
+    """Of what was bought next: the splits that were measured, each with those of its parts that have customers."""
+    hits = scores.filter(pl.col("task") == "next", pl.col("metric") == "hit_rate")
+    found = {
+        (split, part, recommender): (customers, (mean, low, high))
+        for split, part, recommender, customers, mean, low, high in hits.select(
+            "split", "part", "recommender", "customers", "mean", "low", "high"
+        ).iter_rows()
+    }
+    splits = []
+    for split, (title, heading, names) in SPLIT_WORDS.items():
+        parts = [
+            Part(name, found[split, name, SHIPPED][0], tuple(found[split, name, one][1] for one in SPLIT_FURTHER))
+            for name in names
+            if (split, name, SHIPPED) in found
+        ]
+        if parts:
+            splits.append((title, heading, parts))
+    return splits
 
 
 def _made(night: Night) -> Made:
@@ -96,7 +150,30 @@ def _made(night: Night) -> Made:
     if not card.is_file():
         return Made(kind)
     found = read_json(card)
-    return Made(kind, found["run_date"], found["sentence"], len(found["trials"]))
+    ndcg = {
+        score["recommender"]: (score["mean"], score["low"], score["high"])
+        for score in found["scores"]
+        if (score["task"], score["metric"]) == ("next", "ndcg") and score["mean"] is not None
+    }
+    return Made(
+        kind,
+        found["run_date"],
+        found["sentence"],
+        len(found["trials"]),
+        found["window_begin"],
+        _said(found["champion"]["settings"]),
+        tuple((words, ndcg[name]) for name, words in CONTEST_WORDS.items() if name in ndcg),
+    )
+
+
+def _said(settings: dict[str, Any]) -> str:
+    """half_life_days 100, weights.view 0.1"""
+    flat = {
+        f"{name}.{part}" if part else name: one
+        for name, value in sorted(settings.items())
+        for part, one in (value.items() if isinstance(value, dict) else [("", value)])
+    }
+    return ", ".join(f"{name} {'unlimited' if value is None else value}" for name, value in flat.items())
 
 
 def interval(found: Range) -> str:

@@ -56,7 +56,9 @@ class RankerSettings:
     def card(self) -> dict[str, Any]:
         """Everything that decides what is learnt, as JSON has it; not the number of threads."""
         learning = asdict(self)
-        learning["tastes"] = self.tastes.model_dump(mode="json", exclude={"threads", "k", "popular_days"})
+        learning["tastes"] = self.tastes.model_dump(
+            mode="json", exclude={"threads", "k", "popular_days", "country_buyers"}
+        )
         return learning
 
 

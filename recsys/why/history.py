@@ -161,6 +161,8 @@ def _interaction(row: dict[str, object]) -> str:
 def _entry(row: dict[str, object]) -> str:
     source = str(row["source"])
     words = SOURCE_WORDS.get(source, (source, ""))[0].lower()
+    if row.get("context"):
+        words = f"{words} in {row['context']}"
     reason = f": {row['reason']}" if row.get("reason") else ""
     return f"{row['rank']}. {named(row)}, {words}{reason}"
 

@@ -74,7 +74,7 @@ joined as (
         on
             recommendations.customer_id = strongest.customer_id
             and recommendations.rank = strongest.rank
-            and recommendations.source = 'individual'
+            and recommendations.source in ('individual', 'buy_again')
 
 ),
 
@@ -86,8 +86,8 @@ kinds as (
             when because = 'interested' then 'interested'
             when is_due then 'due'
             when because = 'follows' then 'follows'
-            when source = 'individual' and is_explained then because_kind
-            when source = 'individual' then 'individual'
+            when source in ('individual', 'buy_again') and is_explained then because_kind
+            when source in ('individual', 'buy_again') then 'individual'
             when source = 'popular' and coalesce(buyers, 0) = 0 then 'range'
             when source = 'popular' and popular_days = 1 then 'popular_day'
             when source = 'popular' then 'popular'
@@ -114,6 +114,7 @@ final as (
         end as reason_about,
         because_product_id,
         because_share,
+        context,
         model_version,
         score
     from kinds

@@ -27,6 +27,7 @@ final as (
         reason_about,
         because_product_id,
         because_share,
+        context,
         model_version,
         score
     from recommendations

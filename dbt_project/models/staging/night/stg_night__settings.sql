@@ -7,6 +7,7 @@ select
     cast(half_life_days as bigint) as half_life_days,
     cast(window_days as bigint) as window_days,
     cast(popular_days as bigint) as popular_days,
+    cast(country_buyers as bigint) as country_buyers,
     cast(min_age as integer) as min_age,
     cast(interest_half_life_days as bigint) as interest_half_life_days,
     cast(interest_expire_days as bigint) as interest_expire_days,
