@@ -142,6 +142,7 @@ class Learnt:
     def of(cls, features: Features, ranker: Path | None = None) -> "Learnt":
         """Train the model; take the ranker from a folder. Raises ModelError when either cannot be had."""
         model = AlsModel.fit(features.weighted, features.settings).with_customers(features.tasted)
+        model = model.with_products(eligible(features.products), features.product_topics)
         return cls(features, model, Ranker.load(ranker, features.settings.threads) if ranker else None)
 
     @property

@@ -12,6 +12,7 @@ from recsys.evaluation.interval import intervals, paired_intervals
 from recsys.evaluation.scoreboard import Scoreboard, Task
 from recsys.lists import Features, Learnt, model_of
 from recsys.models.als import AlsModel
+from recsys.ranking import eligible
 from recsys.twostage.ranker import Ranker
 
 JUDGED_BY = "ndcg"
@@ -30,7 +31,8 @@ class Contestant:
         settings = self.recipe.over(shop)
         name = settings.model_dump_json()
         if name not in models:
-            models[name] = model_of(features.history, settings)
+            model = model_of(features.history, settings)
+            models[name] = model.with_products(eligible(features.products), features.product_topics)
         ranker = Ranker.load(self.ranker, settings.threads) if self.ranker else None
         return Learnt(replace(features, settings=settings), models[name], ranker)
 

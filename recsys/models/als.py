@@ -30,6 +30,7 @@ from recsys.errors import ModelError
 from recsys.files import read_json, replace_file, sha256_of, write_json
 from recsys.models.contributions import Histories, Whitened, confidences, customer_vectors
 from recsys.models.matrix import InteractionMatrix, positions
+from recsys.models.newcomers import vectors_of
 from recsys.models.reasons import Reasons
 from recsys.models.recommender import EVERYTHING, LIST_SCHEMA, Model
 from recsys.models.topics import Topics, blocked
@@ -47,13 +48,22 @@ class AlsModel(Model):
     """A vector of tastes per customer and per product; a pair's score is their inner product."""
 
     def __init__(
-        self, library: AlternatingLeastSquares, customers: pl.Series, products: pl.Series, card: dict[str, Any]
+        self,
+        library: AlternatingLeastSquares,
+        customers: pl.Series,
+        products: pl.Series,
+        card: dict[str, Any],
+        is_learnt: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Use `fit` or `load`. Row i of the library's factors belongs to id i of the sorted ids."""
+        """Use `fit` or `load`. Row i of the library's factors belongs to id i of the sorted ids.
+
+        `is_learnt` per product: its vector comes from interactions, as that of every product does unless it is told.
+        """
         self._library = library
         self._customers = customers
         self._products = products
         self._card = card
+        self._is_learnt = np.ones(len(products), dtype=bool) if is_learnt is None else is_learnt
 
     @property
     def version(self) -> str:
@@ -128,7 +138,7 @@ class AlsModel(Model):
         library.user_factors = self._library.user_factors.copy()
         row, from_row = named.get_column("row").to_numpy(), named.get_column("from_row").to_numpy()
         library.user_factors[row] = self._library.user_factors[from_row]
-        return type(self)(library, self._customers, self._products, self._card)
+        return type(self)(library, self._customers, self._products, self._card, self._is_learnt)
 
     def with_customers(self, interactions: pl.DataFrame) -> Self:
         """The same model, and besides the taste of every customer of the interactions whom it does not know.
@@ -149,13 +159,32 @@ class AlsModel(Model):
         )
         library = copy.copy(self._library)
         with threadpool_limits(1, "blas"):
-            space = Whitened.of(library.item_factors, library.regularization)
+            space = Whitened.of(library.item_factors, library.regularization, self._is_learnt)
             found = np.concatenate([library.user_factors, customer_vectors(space, histories)])
         customers = pl.concat([self._customers, matrix.customers])
         order = customers.arg_sort()
         library.user_factors = np.ascontiguousarray(found[order.to_numpy()])
         card = _versioned(self._card | {"folded_in_sha256": matrix.sha256})
-        return type(self)(library, customers.gather(order), self._products, card)
+        return type(self)(library, customers.gather(order), self._products, card, self._is_learnt)
+
+    def with_products(self, newcomers: pl.Series, topics: pl.DataFrame) -> Self:
+        """The same model, and a vector for those newcomers that nobody has touched; see `recsys.models.newcomers`.
+
+        `topics`: product_id, topic. Tastes and scores of all other products stay as they are.
+        """
+        learnt = self._products.filter(pl.Series(self._is_learnt))
+        told, vectors = vectors_of(newcomers, topics, learnt, self._library.item_factors[self._is_learnt])
+        if told.is_empty():
+            return self
+        products = pl.concat([learnt, told])
+        order = products.arg_sort()
+        library = copy.copy(self._library)
+        every = np.concatenate([self._library.item_factors[self._is_learnt], vectors])
+        library.item_factors = np.ascontiguousarray(every[order.to_numpy()])
+        digest = hashlib.sha256("\n".join(told).encode() + vectors.tobytes()).hexdigest()
+        is_learnt = (order < len(learnt)).to_numpy()
+        card = _versioned(self._card | {"newcomers_sha256": digest})
+        return type(self)(library, self._customers, products.gather(order), card, is_learnt)
 
     def explain(self, rows: pl.DataFrame, interactions: pl.DataFrame, nameable: pl.Series, top: int) -> pl.DataFrame:
         """The `top` own products that each row's score comes from, as REASON_SCHEMA; see `recsys.models.reasons`."""
@@ -165,6 +194,7 @@ class AlsModel(Model):
             self._library.item_factors,
             self._library.regularization,
             self._library.alpha,
+            self._is_learnt,
         )
         with threadpool_limits(1, "blas"):
             return reasons.of(rows, interactions, nameable, top)
@@ -174,7 +204,8 @@ class AlsModel(Model):
         anywhere.num_threads = 0
         replace_file(folder / FACTORS, lambda aside: _write_factors(anywhere, aside))
         write_parquet(self._customers.to_frame("customer_id"), folder / CUSTOMERS)
-        write_parquet(self._products.to_frame("product_id"), folder / PRODUCTS)
+        products = self._products.to_frame("product_id").with_columns(is_learnt=pl.Series(self._is_learnt))
+        write_parquet(products, folder / PRODUCTS)
         hashes = {name: sha256_of(folder / name) for name in (FACTORS, CUSTOMERS, PRODUCTS)}
         write_json(folder / CARD, self._card | {"files": hashes})
 
@@ -191,8 +222,9 @@ class AlsModel(Model):
             library = AlternatingLeastSquares.load(str(folder / FACTORS))
         library.num_threads = threads
         customers = pl.read_parquet(folder / CUSTOMERS).get_column("customer_id")
-        products = pl.read_parquet(folder / PRODUCTS).get_column("product_id")
-        return cls(library, customers, products, card)
+        products = pl.read_parquet(folder / PRODUCTS)
+        is_learnt = products.get_column("is_learnt").to_numpy()
+        return cls(library, customers, products.get_column("product_id"), card, is_learnt)
 
 
 def _best(

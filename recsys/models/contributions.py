@@ -65,10 +65,13 @@ class Whitened:
     basis: Floats
 
     @classmethod
-    def of(cls, products: NDArray[np.float32], regularization: float) -> "Whitened":
-        """From one row per product."""
+    def of(
+        cls, products: NDArray[np.float32], regularization: float, is_learnt: NDArray[np.bool_] | None = None
+    ) -> "Whitened":
+        """From one row per product; Y is those with `is_learnt`, all unless told."""
         vectors = products.astype(np.float64)
-        values, directions = np.linalg.eigh(vectors.T @ vectors + regularization * np.eye(vectors.shape[1]))
+        learnt = vectors if is_learnt is None else vectors[is_learnt]
+        values, directions = np.linalg.eigh(learnt.T @ learnt + regularization * np.eye(vectors.shape[1]))
         is_used = values > values.max(initial=0.0) * 1e-12
         basis = directions[:, is_used] / np.sqrt(values[is_used])
         return cls(vectors @ basis, basis)

@@ -32,6 +32,8 @@ class Reasons:
     regularization: float
     alpha: float
     """Confidence is alpha x weight."""
+    is_learnt: NDArray[np.bool_]
+    """Per product: its vector comes from interactions."""
 
     def of(self, rows: pl.DataFrame, interactions: pl.DataFrame, nameable: pl.Series, top: int) -> pl.DataFrame:
         """The `top` strongest reasons of every row, as REASON_SCHEMA; see `recsys.models.contributions`.
@@ -57,7 +59,9 @@ class Reasons:
         is_bought = own.get_column("is_bought").fill_null(value=False).to_numpy()
         customers, products = (asked.get_column(name).to_numpy().astype(np.int64) for name in ("row", "column"))
         parts = []
-        for batch in contributions(Whitened.of(self.vectors, self.regularization), histories, customers, products):
+        for batch in contributions(
+            Whitened.of(self.vectors, self.regularization, self.is_learnt), histories, customers, products
+        ):
             is_itself = batch.own[:, None, :] == products[batch.pairs][:, :, None]
             is_reason = is_bought[batch.entries][:, None, :] | ~is_itself
             parts.append(strongest(batch, may_be_named[batch.own][:, None, :] & is_reason, top))
