@@ -18,7 +18,7 @@ from expectations.columns import (
 )
 from expectations.evidence import CATALOGUE, Evidence
 from expectations.facts import Facts
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.vocabulary import Source, Status
 
 Rows = Callable[[], pl.DataFrame]

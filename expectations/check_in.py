@@ -17,7 +17,7 @@ from expectations.permission import ADDRESSES, Permissions, addressed
 from expectations.preferences import Choices, levels_of, product_topics
 from expectations.recount import permitted
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.night import Night
 from recsys.vocabulary import Question
 

@@ -1,6 +1,7 @@
 """The columns that each table and each finished file may have, in order. A column that is not here does not leave."""
 
-from recsys.config import Channel, Shop
+from recsys.channel_settings import Channel
+from recsys.config import Shop
 
 RECOMMENDATIONS = (
     *("run_date", "customer_id", "rank", "product_id", "source", "score", "model_version"),
@@ -44,10 +45,20 @@ TABLES: dict[str, tuple[str, ...]] = {
         *("reason", "reason_kind", "reason_about"),
     ),
     "sync_crm_file__removals": ("channel", "customer_id", "left_since", "reason"),
+    "sync_tool__recipients": (
+        *("channel", "customer_id", "email", "phone", "first_name", "last_name", "language", "country", "timezone"),
+        *("choices_applied", "send_not_before", "send_not_after", "may_personalise"),
+    ),
+    "sync_tool__items": (
+        *("channel", "customer_id", "rank", "product_id", "product_name"),
+        *("reason", "reason_kind", "reason_about", "url", "image_url", "price", "currency"),
+    ),
+    "sync_tool__removals": ("channel", "customer_id", "email", "phone", "left_since", "reason"),
+    "sync_tool__held": ("channel", "customer_id", "email", "phone", "row_sha", "is_everywhere"),
     "fct_removals": ("run_date", "customer_id", "channel", "contact_channel", "address", "left_since", "reason"),
     "fct_check_ins": ("run_date", "customer_id", "channel", "contact_channel", "rank", "topic", "why", "reason"),
     "sync_check_in__recipients": (
-        *("channel", "customer_id", "email", "first_name", "language", "country"),
+        *("channel", "customer_id", "email", "phone", "first_name", "language", "country"),
         *("send_not_before", "send_not_after"),
     ),
     "sync_check_in__topics": ("channel", "customer_id", "rank", "topic", "why", "reason"),

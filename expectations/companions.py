@@ -9,7 +9,7 @@ from expectations.evidence import CATALOGUE, Evidence, FinishedFile, files_of
 from expectations.facts import Facts
 from expectations.findings import critical, found_none
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 
 KEYS = ["customer_id", "rank", "product_id", "source", "score", "model_version"]
 LEADING_NOTHING = r"^[\s\p{C}\p{Z}]+"

@@ -12,7 +12,7 @@ import polars as pl
 from expectations.columns import FILE_SLOT, TABLES, slot_column
 from expectations.crashes import explained
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.night import Night
 
 CATALOGUE = "catalogue"

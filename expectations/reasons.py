@@ -21,7 +21,7 @@ from expectations.permission import (
     suppressed,
 )
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.vocabulary import Status
 
 ABOUT_PERMISSION = (

@@ -22,7 +22,7 @@ from expectations.permission import (
     suppressed,
 )
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.vocabulary import Source, Status
 
 

@@ -12,7 +12,7 @@ from expectations.columns import FILE_HEAD
 from expectations.evidence import Evidence
 from expectations.findings import critical, found_none
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.vocabulary import Departure, Status
 
 CAMPAIGN = "recommendations"

@@ -12,7 +12,7 @@ import polars as pl
 from expectations.columns import FILE_SLOT, REMOVE_FILE, TABLES, channels_of, check_in_file, file_columns, slot_column
 from expectations.evidence import file_of
 from recsys import ledger
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.files import write_json
 from recsys.night import Night
 from recsys.tables import write_parquet

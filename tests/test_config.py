@@ -80,7 +80,7 @@ def put(content: dict, where: str, value: object) -> dict:
         ),
         ("tables.order_lines.columns.customer_id", None, []),
         ("channels", [], ["channels", "at least 1"]),
-        ("channels.0.kind", "fax", ["channels.0.kind", "'fax'", "'email_file' or 'crm_file'"]),
+        ("channels.0.kind", "fax", ["channels.0.kind", "'fax'", "allowed: email_file, crm_file, klaviyo"]),
         ("channels.0.slots", 9, ["email_file", "slots is 9", "at most recommend.k = 4"]),
         ("channels.0.min_items", 3, ["email_file", "min_items is 3", "at most slots = 2"]),
         ("channels.0.contact_channel", "sms", ["email_file", "goes with contact_channel email"]),
