@@ -14,13 +14,12 @@ import duckdb
 
 MACROS = {
     "google_compact": r"lower(regexp_replace(nfc_normalize(text), '[\p{Z}\p{C}]+', '', 'g'))",
-    "google_local": r"""
-        CASE WHEN split_part(text, '@', 2) IN ('gmail.com', 'googlemail.com')
-            THEN nullif(regexp_replace(split_part(text, '@', 1), '[+].*|[.]', '', 'g'), '')
-            ELSE split_part(text, '@', 1) END""",
     "google_email": r"""
-        CASE WHEN regexp_full_match(google_compact(text), '[^@]+@[^@]+')
-            THEN google_local(google_compact(text)) || '@' || split_part(google_compact(text), '@', 2) END""",
+        CASE WHEN regexp_full_match(google_compact(text), '[.]*[^@.+][^@]*@(gmail|googlemail)[.]com')
+            THEN concat(regexp_replace(split_part(google_compact(text), '@', 1), '[+].*|[.]', '', 'g'),
+                '@', split_part(google_compact(text), '@', 2))
+            WHEN regexp_full_match(google_compact(text), '[^@]+@(gmail|googlemail)[.]com') THEN NULL
+            WHEN regexp_full_match(google_compact(text), '[^@]+@[^@]+') THEN google_compact(text) END""",
     "google_dialled": r"""
         regexp_replace(regexp_replace(regexp_replace(regexp_replace(text, '[\p{Z}\p{C}./-]+', '', 'g'),
             '^([()]*(?:[+]|00)[()]*[1-9][0-9]{0,2}[()]*)[(]0[)]', '\1'), '[()]+', '', 'g'), '^00', '+')""",

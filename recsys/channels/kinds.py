@@ -22,6 +22,8 @@ BUILT_IN = {
     "sfmc": "recsys.channels.sfmc:Sfmc",
     "mailchimp": "recsys.channels.mailchimp:Mailchimp",
     "hubspot": "recsys.channels.hubspot:HubSpot",
+    "google_customer_match": "recsys.channels.google_customer_match:GoogleCustomerMatch",
+    "meta_custom_audiences": "recsys.channels.meta_custom_audiences:MetaCustomAudiences",
 }
 
 

@@ -97,9 +97,9 @@ _TONIGHT = """
     SELECT DISTINCT kind, keyed(value) AS hash, channel, reason, occurred_at, $since::DATE AS since
     FROM found WHERE value IS NOT NULL
 """
-"""A suppression that names a customer also speaks for the customer's addresses, each on the channel it leads to and both
-on ads, where an audience is matched by either; an erasure does on every channel. Whoever unsubscribes from a message,
-complains or bounces, is suppressed on its channel.
+"""A suppression that names a customer also speaks for the customer's addresses, each on the channel it leads to and
+both on ads, where an audience is matched by either; an erasure does on every channel. Whoever unsubscribes from a
+message, complains or bounces, is suppressed on its channel.
 """
 
 
