@@ -36,8 +36,8 @@ PERSON = (
 class ToolFile(Kind):
     """One row per recipient ordered by customer_id. A subclass says how its tool calls things and what it takes."""
 
-    identifiers = ("email", "phone")
-    fields = PERSON[1:]
+    identifiers: ClassVar[tuple[str, ...]] = ("email", "phone")
+    fields: ClassVar[tuple[str, ...]] = PERSON[1:]
     own_fields: ClassVar[tuple[str, ...]] = ("first_name", "language", "country", "choices_applied")
     """What is said when the shop file does not choose, beside the identifier."""
     has_delta = True
