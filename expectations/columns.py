@@ -66,6 +66,9 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 """The tables below decisions/."""
 
+PLAIN = ("email_file", "crm_file")
+"""Kinds whose files have our own columns; those of the others are the tools' and are read by `tool_readers`."""
+
 FILE_HEAD = {
     "email_file": (
         *("customer_id", "email", "first_name", "language", "country"),
@@ -112,7 +115,29 @@ def channels_of(shop: Shop, kind: str) -> list[Channel]:
     return [channel for channel in shop.channels if channel.kind == kind]
 
 
+def plain_channels(shop: Shop) -> list[Channel]:
+    """The configured channels whose files have our own columns."""
+    return [channel for channel in shop.channels if channel.kind in PLAIN]
+
+
+def tool_channels(shop: Shop) -> list[Channel]:
+    """The configured channels of tools."""
+    return [channel for channel in shop.channels if channel.kind not in PLAIN]
+
+
 def check_in_file(channel: Channel, topics: int) -> tuple[str, ...]:
     """The columns of a channel's check-in file for the configured number of topics."""
     slots = (f"{part}_{topic}" for topic in range(1, topics + 1) for part in ("topic", "why", "reason"))
     return (*CHECK_IN_HEAD[channel.kind], *slots)
+
+
+def columns_of(shop: Shop, name: str) -> tuple[str, ...]:
+    """The columns of a finished file of our own, by its name without the date."""
+    for channel in plain_channels(shop):
+        if name == f"{channel.name}_remove":
+            return REMOVE_FILE[channel.kind]
+        if name == f"check_in_{channel.name}":
+            return check_in_file(channel, shop.check_in.topics)
+        if name in {channel.name, f"{channel.name}_clear"}:
+            return file_columns(channel)
+    return CATALOGUE

@@ -50,7 +50,7 @@ def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> lis
             detail=f"{cells.height:,} rows in the file, {exported.height:,} decisions to export",
         ),
         found_none(suite, "items_are_the_recommendations", differing, promised.height, noun="items"),
-        _decided_once(suite, evidence, permissions, channel),
+        decided_once(suite, evidence, permissions, channel),
     ]
 
 
@@ -123,7 +123,7 @@ def _suppressed(cells: pl.DataFrame, permissions: Permissions, contact_channel: 
     return suppressed(permissions, pl.concat(people), contact_channel).height
 
 
-def _decided_once(suite: str, evidence: Evidence, permissions: Permissions, channel: Channel) -> Check:
+def decided_once(suite: str, evidence: Evidence, permissions: Permissions, channel: Channel) -> Check:
     """Every known customer has exactly one decision for the channel, with a status we have a word for."""
     decisions = evidence.tables["fct_decisions"].filter(pl.col("channel") == channel.name)
     customers = permissions.customers.select("customer_id")
