@@ -18,6 +18,7 @@ from expectations import (
     companions,
     contributions,
     facts,
+    hashed,
     learnt,
     messages,
     needs,
@@ -111,7 +112,8 @@ def recounted(evidence: Evidence, known: Facts, permissions: Permissions) -> lis
     checks += guarded("recount/reasons", "ran", partial(contributions.check, evidence, permissions))
     checks += guarded("recount/learnt", "ran", partial(learnt.check, night, known, permissions))
     for channel in tool_channels(night.shop):
-        checks += guarded(f"recount/{channel.name}", "ran", partial(tools.check, evidence, permissions, channel))
+        recount_of = hashed.check if channel.kind in hashed.HEADERS else tools.check
+        checks += guarded(f"recount/{channel.name}", "ran", partial(recount_of, evidence, permissions, channel))
     for channel in plain_channels(night.shop):
         for name, check in (
             ("ran", partial(recount.check, evidence, permissions, channel)),
