@@ -106,6 +106,8 @@ def enter(night: Night, channel: Channel) -> None:
     ours = pl.col("channel") == channel.name
     recipients = read_decisions(night.decisions, f"sync_{channel.tables}__recipients").filter(ours)
     items = read_decisions(night.decisions, f"sync_{channel.tables}__items").filter(ours)
+    if not kind_of(channel.kind).shows_products:
+        items = items.clear()
     slots = items.select(
         pl.lit(night.run_date, pl.Date).alias("run_date"),
         "channel",

@@ -212,4 +212,5 @@ def test_the_ledger_knows_hashes_and_no_address(built: Built, tmp_path: Path) ->
         ("gus", None, sha("+33123456789")),
     ]
     assert pl.read_parquet(ledger.path_of(night, ledger.RECIPIENTS, "google"))["address"].to_list() == [None] * 4
+    assert pl.read_parquet(ledger.path_of(night, ledger.ITEMS, "google")).height == 0
     assert date.fromisoformat(next((night.published / "audiences" / "google").iterdir()).name) == night.run_date

@@ -64,6 +64,8 @@ class Kind(Channel):
     moments: ClassVar[tuple[str, ...]] = (RECOMMENDATIONS, CHECK_IN_MOMENT)
     default_moments: ClassVar[tuple[str, ...]] = (RECOMMENDATIONS,)
     has_delta: ClassVar[bool] = False
+    shows_products: ClassVar[bool] = True
+    """Whether anybody sees the recommended products by its files; else they are no products that somebody was sent."""
     Options: ClassVar[type[Settings]] = NoOptions
 
     @classmethod

@@ -44,6 +44,7 @@ class HashedAudience(ToolFile):
     fields: ClassVar[tuple[str, ...]] = IDENTIFIERS
     own_fields = IDENTIFIERS
     moments = (RECOMMENDATIONS,)
+    shows_products = False
 
     @classmethod
     def address_kind(cls, identifier: str) -> str:  # noqa: ARG003
