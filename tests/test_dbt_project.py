@@ -191,6 +191,7 @@ def test_unit_tests_pass(toy_night: Built) -> None:
         "int_visitors__resolved",
         "int_interactions__weighted",
         "int_customers__addressed",
+        "int_customers__matched",
         "int_consents__current",
         "int_suppressions__matched",
         "int_suppressions__unmatched",
