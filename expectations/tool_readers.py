@@ -17,7 +17,7 @@ from recsys.night import Night
 PERSON = {
     "klaviyo": {"Email Address": "email", "Phone Number": "phone"},
     "braze": {"external_id": "customer_id", "email": "email", "phone": "phone"},
-    "sfmc": {"SubscriberKey": "customer_id", "EmailAddress": "email"},
+    "sfmc": {"ContactKey": "customer_id", "EmailAddress": "email"},
     "mailchimp": {"Email Address": "email"},
     "hubspot": {"Email": "email"},
 }

@@ -68,6 +68,11 @@ class ToolFile(Kind):
     def default_fields(cls, contact_channel: str, identifier: str) -> list[str]:  # noqa: ARG003
         return [name for name in cls.own_fields if name in cls.fields]
 
+    @classmethod
+    def found_by(cls) -> dict[str, str]:
+        ours = super().found_by()
+        return {form(cls.headings.get(name, name)): name for name in ours for form in (str, str.upper)}
+
     # -- what the tool calls things
 
     def heading(self, name: str) -> str:
