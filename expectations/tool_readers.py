@@ -122,5 +122,7 @@ def _ours(rows: pl.DataFrame, person: dict[str, str]) -> pl.DataFrame:
     counts = {name: "items" for name in rows.columns if name in COUNT}
     known = {name: person[name] for name in rows.columns if name in person} | slots | topics | counts
     rest = [pl.col(name).is_not_null() for name in rows.columns if name not in known]
+    if not known:  # without rows there may be no header either
+        return pl.DataFrame()
     filled = pl.sum_horizontal(rest).cast(pl.Int64) if rest else pl.lit(0, pl.Int64)
     return rows.select(*(pl.col(name).alias(ours) for name, ours in known.items()), filled.alias("filled"))
