@@ -1,10 +1,10 @@
 """What the files of all tools have in common: people with their slots, slice by slice, in the tool's own words.
 
 A channel of a tool makes `<name>_<YYYYMMDD>.<format>` with tonight's people (all of them, or with `rows: delta` those
-whose row changed), `<name>_remove_...` with the identifiers of who left, and `<name>_clear_...` with what
-it said about their list emptied: no product left, and `rec_items`, the number of products in a row, 0. Import the last two first. A shorter
-list than last night's leaves the last slots empty; where a tool does not let empty cells overwrite, `rec_items` says
-how many slots count.
+whose row changed), `<name>_remove_...` with the identifiers of who left, and `<name>_clear_...` with what was said
+about their list emptied: no product left, and `rec_items`, the number of products in a row, 0. Import the last two
+first. A shorter list than last night's leaves the last slots empty; where a tool does not let empty cells overwrite,
+`rec_items` says how many slots count.
 """
 
 from collections.abc import Iterator, Mapping
