@@ -92,21 +92,35 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def clocks() -> tuple[float, float]:
+    """Seconds on the wall, and of processors, all threads together: these hardly depend on what else runs."""
+    return time.perf_counter(), time.process_time()
+
+
 def measure(folder: Path) -> None:
-    """Render every channel once, full, and print seconds, MiB written and the peak so far."""
-    total = counted = 0.0
-    print(f"{'channel':<28}{'seconds':>9}{'MiB':>9}{'ledger s':>10}{'peak MiB':>10}")
+    """Render every channel, full, and count its rows for the ledger: seconds, MiB written and the peak so far."""
+    total = [0.0] * 4
+    print(f"{'channel':<20}{'seconds':>9}{'CPU s':>8}{'MiB':>7}{'ledger s':>10}{'CPU s':>8}{'peak MiB':>10}")
     for settings in channels():
         audience = kind_of(settings.kind).of(settings, shop())
-        began = time.perf_counter()
+        began = clocks()
         audience.render(folder, folder / "files" / settings.name, RUN_DATE)
-        rendered = time.perf_counter()
+        rendered = clocks()
         audience.state(folder)
-        done = time.perf_counter()
-        total, counted = total + rendered - began, counted + done - rendered
+        done = clocks()
+        took = [
+            later - earlier
+            for pair in ((began, rendered), (rendered, done))
+            for earlier, later in zip(*pair, strict=True)
+        ]
+        total = [sum(pair) for pair in zip(total, took, strict=True)]
         written = sum(path.stat().st_size for path in (folder / "files" / settings.name).iterdir()) / 2**20
-        print(f"{settings.name:<28}{rendered - began:>9.1f}{written:>9.0f}{done - rendered:>10.1f}{peak():>10.0f}")
-    print(f"{'together':<28}{total:>9.1f}{'':>9}{counted:>10.1f}{peak():>10.0f}")
+        _show(settings.name, took, f"{written:.0f}")
+    _show("together", total, "")
+
+
+def _show(name: str, took: list[float], written: str) -> None:
+    print(f"{name:<20}{took[0]:>9.1f}{took[1]:>8.1f}{written:>7}{took[2]:>10.1f}{took[3]:>8.1f}{peak():>10.0f}")
 
 
 def main(people: int) -> None:
