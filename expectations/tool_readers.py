@@ -11,13 +11,12 @@ import polars as pl
 from expectations.columns import PLAIN
 from recsys.channel_settings import Channel
 from recsys.channels.kinds import BUILT_IN, kind_of
-from recsys.channels.render import audiences
 from recsys.night import Night
 
 PERSON = {
     "klaviyo": {"Email Address": "email", "Phone Number": "phone"},
     "braze": {"external_id": "customer_id", "email": "email", "phone": "phone"},
-    "sfmc": {"SubscriberKey": "customer_id", "EmailAddress": "email"},
+    "sfmc": {"ContactKey": "customer_id", "EmailAddress": "email"},
     "mailchimp": {"Email Address": "email"},
     "hubspot": {"Email": "email"},
 }
@@ -69,10 +68,10 @@ def read(night: Night, channel: Channel, paths: list[Path]) -> pl.DataFrame:
 
 def _read(night: Night, channel: Channel, path: Path) -> pl.DataFrame:
     if channel.kind not in BUILT_IN and channel.kind not in PLAIN:
-        assert kind_of(channel.kind)  # noqa: S101 - raises what is wrong with it
-        own = next(audience for audience in audiences(night.shop) if audience.name == channel.name)
-        rows = own.read(path)
-        return rows.with_columns(filled=pl.lit(0, pl.Int64))
+        rows = kind_of(channel.kind).of(channel, night.shop).read(path)
+        known = re.compile(r"customer_id|email|phone|items|rec_\d+_id|(topic|why|reason)_\d+")
+        rest = [pl.col(name).is_not_null() for name in rows.columns if not known.fullmatch(name)]
+        return rows.with_columns(filled=pl.sum_horizontal(rest).cast(pl.Int64) if rest else pl.lit(0, pl.Int64))
     if path.suffix == ".json":
         return _requests(path)
     rows = _cells(path)
@@ -122,5 +121,7 @@ def _ours(rows: pl.DataFrame, person: dict[str, str]) -> pl.DataFrame:
     counts = {name: "items" for name in rows.columns if name in COUNT}
     known = {name: person[name] for name in rows.columns if name in person} | slots | topics | counts
     rest = [pl.col(name).is_not_null() for name in rows.columns if name not in known]
+    if not known:  # without rows there may be no header either
+        return pl.DataFrame()
     filled = pl.sum_horizontal(rest).cast(pl.Int64) if rest else pl.lit(0, pl.Int64)
     return rows.select(*(pl.col(name).alias(ours) for name, ours in known.items()), filled.alias("filled"))

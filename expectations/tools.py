@@ -46,9 +46,9 @@ def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> lis
 
 
 def _names(suite: str, night: Night, files: ToolFiles) -> list[Check]:
-    """Every file of a channel is there under its name, dated the night or, by an account's clock, the day after."""
+    """Every file of a channel is there under its name, dated the night or, by an account's clock, up to two days on."""
     missing = [what or "audience" for what in NEEDED if what not in files.paths]
-    days = {f"{night.run_date + timedelta(days=more):%Y%m%d}" for more in (0, 1)}
+    days = {f"{night.run_date + timedelta(days=more):%Y%m%d}" for more in (0, 1, 2)}
     undated = sum(not any(f"_{day}" in path.name for day in days) for paths in files.paths.values() for path in paths)
     return [
         critical(suite, "files_are_there", passed=not missing, detail=f"missing: {', '.join(missing) or 'none'}"),

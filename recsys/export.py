@@ -58,7 +58,7 @@ def run(night: Night, channel: str, token: int | None = None) -> dict[str, int |
     return {
         "channel": channel,
         "files": len(done.manifest.files),
-        "rows": done.manifest.audience_file.rows if done.manifest.audience_file else 0,
+        "rows": done.manifest.audience_rows,
         "bytes": sum(file.bytes for file in done.manifest.files),
         "manifest_sha256": done.manifest_sha256,
         "published": _how(done),

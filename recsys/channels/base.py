@@ -66,6 +66,8 @@ class Kind(Channel):
     has_delta: ClassVar[bool] = False
     shows_products: ClassVar[bool] = True
     """Whether anybody sees the recommended products by its files; else they are no products that somebody was sent."""
+    steps: ClassVar[tuple[str, ...]] = ("Import it into your tool: UTF-8, column names in the first line.",)
+    """How a person brings the files into the tool, as the audience page says it."""
     Options: ClassVar[type[Settings]] = NoOptions
 
     @classmethod
@@ -88,6 +90,11 @@ class Kind(Channel):
     def address_kind(cls, identifier: str) -> str | None:
         """Which address rows are found by, so that a changed one is a departure; None where ids are stable."""
         return identifier if identifier in {"email", "phone"} else None
+
+    @classmethod
+    def found_by(cls) -> dict[str, str]:
+        """Header in one of its files, whatever the form -> customer_id, email or phone, what people are found by."""
+        return {name: name for name in ("customer_id", "email", "phone")}
 
     @classmethod
     def check(cls, settings: "ChannelSettings") -> None:

@@ -48,6 +48,12 @@ class Braze(ToolFile):
     headings: ClassVar[dict[str, str]] = {"customer_id": "external_id", "timezone": "time_zone"}
     packing: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(("jsonl", "parquet"), ("identifier", "PAYLOAD"))
     limits = Limits(bytes=MAX_FILE_BYTES)
+    steps = (
+        "csv: Audience > Import users; external_id finds people, all other columns become custom attributes.",
+        "jsonl, parquet: put the file into the bucket of your Cloud Data Ingestion sync; null clears an attribute.",
+        "The file _catalogue_ goes to Data settings > Catalogs first; rec_1_id and so on are ids in it.",
+        "A blank cell of a CSV overwrites nothing: show slots 1 to rec_items only.",
+    )
 
     @classmethod
     def check(cls, settings: "ChannelSettings") -> None:

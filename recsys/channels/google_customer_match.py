@@ -21,6 +21,12 @@ class GoogleCustomerMatch(HashedAudience):
     kind = "google_customer_match"
     headings: ClassVar[dict[str, str]] = {"email": "Email", "phone": "Phone"}
     limits = Limits(rows=MAX_IDENTIFIERS // 2)
+    steps = (
+        "Google Ads, Audience manager, your Customer Match list: upload both remove files first, as people to remove.",
+        "Upload the personalised file as hashed data; these people granted ad_user_data and ad_personalization.",
+        "Upload the unpersonalised file by itself; these people granted ad_user_data alone.",
+        "Membership ends after 540 days: import a full file at least once a year.",
+    )
 
     @property
     def hash_forms(self) -> dict[str, str]:

@@ -35,6 +35,11 @@ class HubSpot(ToolFile):
         "timezone": "Time Zone",
     }
     limits = Limits(bytes=512_000_000, rows=1_048_575)
+    steps = (
+        "Contacts > Import > File from computer > One file, one object; contacts match by Email.",
+        "An empty cell overwrites nothing: show slots 1 to rec_items only.",
+        "The file _optout_ goes through Import > Opt-out list: it unsubscribes those addresses from all e-mail.",
+    )
 
     def files(self, run_date: date) -> tuple[str, ...]:
         return (*super().files(run_date), f"{self.stem('optout', run_date)}.csv")

@@ -53,6 +53,11 @@ def kind_of(name: str) -> "type[Kind]":
     return found
 
 
+def found_by() -> dict[str, str]:
+    """Header in a file of any kind -> customer_id, email or phone, what people are found by in it."""
+    return {header: name for kind in names() for header, name in kind_of(kind).found_by().items()}
+
+
 @cache
 def _loaded(name: str, value: str) -> "type[Kind]":
     from recsys.channels.base import Kind

@@ -42,6 +42,16 @@ class Klaviyo(ToolFile):
     }
     packing: ClassVar[dict[str, tuple[str, ...]]] = {"json": ("email", "phone_number", "profile")}
     limits = Limits(bytes=MAX_FILE_BYTES)
+    steps = (
+        "csv: Audience > Lists & segments > your list > Import contacts; Email Address or Phone Number maps itself.",
+        "Leave consent unticked in the dialog: it is for the whole file, and the list has its own.",
+        "json: each line is one request for POST /api/profile-bulk-import-jobs; it creates or updates profiles.",
+        "Show slots 1 to rec_items only.",
+    )
+
+    @classmethod
+    def found_by(cls) -> dict[str, str]:
+        return super().found_by() | {"email": "email", "phone_number": "phone"}
 
     def packed(self, cells: pl.DataFrame, form: str) -> pl.DataFrame:  # noqa: ARG002
         ours = cells.columns

@@ -31,6 +31,11 @@ class Mailchimp(ToolFile):
 
     kind = "mailchimp"
     identifiers = ("email",)
+    steps = (
+        "Audience > Import contacts > Upload a file: match FNAME, R1_NAME and so on to merge tags of the same names.",
+        "Tick “Update any existing contacts”, and leave the status as it is: the file subscribes nobody.",
+        "Show slots 1 to REC_ITEMS only; archive the people of the file _remove_.",
+    )
     headings: ClassVar[dict[str, str]] = {
         "email": "Email Address",
         "phone": "PHONE",
@@ -60,17 +65,23 @@ class Mailchimp(ToolFile):
         if foreign:
             raise CannotRender(f"{self.name}: {foreign} addresses have letters outside ASCII before the @.")
         texts = [name for name in cells.columns if name != "email"]
-        return cells.with_columns(whole(name) if name.endswith(LINKS) else clipped(name) for name in texts)
+        return cells.with_columns(
+            whole(cells[name]) if name.endswith(LINKS) else clipped(cells[name]) for name in texts
+        )
 
 
-def clipped(name: str) -> pl.Expr:
-    """A text cut to what Mailchimp takes, at the border of a character."""
-    text = pl.col(name)
-    bytes_ = text.cast(pl.Binary)
-    cuts = [bytes_.bin.slice(0, MAX_BYTES - less).cast(pl.String, strict=False) for less in range(4)]
-    return pl.when(text.str.len_bytes() > MAX_BYTES).then(pl.coalesce(cuts)).otherwise(text).alias(name)
+def clipped(texts: pl.Series) -> pl.Series:
+    """Texts cut to what Mailchimp takes, at the border of a character."""
+    long = texts.filter(texts.str.len_bytes() > MAX_BYTES).unique().alias("text")
+    if long.is_empty():
+        return texts
+    letters = long.to_frame().with_columns(letter=pl.col("text").str.split("")).explode("letter")
+    fitting = letters.filter(pl.col("letter").str.len_bytes().cum_sum().over("text") <= MAX_BYTES)
+    cut = fitting.group_by("text", maintain_order=True).agg(pl.col("letter").str.join())
+    return texts.replace(cut["text"], cut["letter"])
 
 
-def whole(name: str) -> pl.Expr:
-    """A text that is of no use when it is cut: itself, or nothing where it is too long."""
-    return pl.when(pl.col(name).str.len_bytes() <= MAX_BYTES).then(pl.col(name)).alias(name)
+def whole(texts: pl.Series) -> pl.Series:
+    """Texts that are of no use when they are cut: themselves, or nothing where they are too long."""
+    name = texts.name
+    return texts.to_frame().select(pl.when(pl.col(name).str.len_bytes() <= MAX_BYTES).then(pl.col(name))).to_series()

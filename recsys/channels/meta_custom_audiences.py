@@ -72,6 +72,10 @@ class MetaCustomAudiences(HashedAudience):
     fields = ("email", "phone", "first_name", "last_name", "country")
     headings: ClassVar[dict[str, str]] = {"first_name": "fn", "last_name": "ln"}
     limits = Limits(rows=MAX_ROWS)
+    steps = (
+        "Meta Ads Manager, Audiences, your customer list: import both remove files first, as people to remove.",
+        "Import every part of the personalised file, and of the unpersonalised one into an audience of its own.",
+    )
     Options = MetaOptions
 
     @classmethod

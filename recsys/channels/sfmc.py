@@ -33,15 +33,20 @@ class Options(Settings):
 
 
 class Sfmc(ToolFile):
-    """One row per recipient, found by subscriber key (our customer_id) or e-mail address."""
+    """One row per recipient, found by contact key (our customer_id) or e-mail address."""
 
     kind = "sfmc"
     formats = ("csv", "txt")
     contact_channels = (ContactChannel.EMAIL, ContactChannel.SMS, ContactChannel.PUSH)
     identifiers = ("customer_id", "email")
     Options = Options
+    steps = (
+        "Put it into the import folder; its date is the account's, as %%Year%%%%Month%%%%Day%% in a naming pattern.",
+        "Import activity: map by header, as labels equal the data extension's fields; double quotes qualify texts.",
+        "Overwrite takes the full file alone; with a primary key, Add and Update also takes the file _clear_ first.",
+    )
     headings: ClassVar[dict[str, str]] = {
-        "customer_id": "SubscriberKey",
+        "customer_id": "ContactKey",
         "email": "EmailAddress",
         "phone": "MobilePhone",
         "first_name": "FirstName",

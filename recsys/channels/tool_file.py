@@ -1,10 +1,10 @@
 """What the files of all tools have in common: people with their slots, slice by slice, in the tool's own words.
 
 A channel of a tool makes `<name>_<YYYYMMDD>.<format>` with tonight's people (all of them, or with `rows: delta` those
-whose row changed), `<name>_remove_...` with the identifiers of who left, and `<name>_clear_...` with their rows
-emptied: no product left, and `rec_items`, the number of products in a row, 0. Import the last two first. A shorter
-list than last night's leaves the last slots empty; where a tool does not let empty cells overwrite, `rec_items` says
-how many slots count.
+whose row changed), `<name>_remove_...` with the identifiers of who left, and `<name>_clear_...` with what was said
+about their list emptied: no product left, and `rec_items`, the number of products in a row, 0. Import the last two
+first. A shorter list than last night's leaves the last slots empty; where a tool does not let empty cells overwrite,
+`rec_items` says how many slots count.
 """
 
 from collections.abc import Iterator, Mapping
@@ -67,6 +67,11 @@ class ToolFile(Kind):
     @classmethod
     def default_fields(cls, contact_channel: str, identifier: str) -> list[str]:  # noqa: ARG003
         return [name for name in cls.own_fields if name in cls.fields]
+
+    @classmethod
+    def found_by(cls) -> dict[str, str]:
+        ours = super().found_by()
+        return {form(cls.headings.get(name, name)): name for name in ours for form in (str, str.upper)}
 
     # -- what the tool calls things
 
@@ -148,7 +153,8 @@ class ToolFile(Kind):
         """Write the files about who left; nobody is in them whose identifier tonight's people have."""
         gone = self.gone(decisions, people)
         for what in self.beside:
-            names = (self.identifier,) if what == "remove" else self.said
+            about_list = [name for name in self.said if name.startswith(("rec_", "items", "choices_applied"))]
+            names = (self.identifier, *(about_list if what == "clear" else ()))
             self.write(folder, self.stem(what, run_date), self.form(what), self.emptied(gone, names))
 
     def gone(self, decisions: Path, people: Recipients) -> pl.DataFrame:
