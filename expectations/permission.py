@@ -14,6 +14,8 @@ from recsys.vocabulary import EVERY_CHANNEL
 STRICTEST_FIRST = {"withdrawn": 0, "denied": 1, "granted": 2}
 ADDRESSES = {"email": "email", "sms": "phone"}
 """Contact channels that lead to an address, and the column it is in."""
+MATCHED_BY = {"email": ("email",), "sms": ("phone",), "ads": ("email", "phone")}
+"""Contact channels that find people by address, and the columns of the addresses; each of them may do."""
 OBJECTIONS = {"unsubscribe": "unsubscribe", "complaint": "complaint", "bounce": "hard_bounce"}
 """Reactions to a message that stand against its contact channel, and the reason of a suppression that says the same."""
 NOBODY = pl.DataFrame(schema={"customer_id": pl.String})
@@ -195,19 +197,28 @@ def personalised(permissions: Permissions, consents: pl.DataFrame, end: datetime
 
 
 def objected(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
-    """customer_id and address of every customer who refused on a contact channel, or is suppressed on it.
+    """customer_id, kind and address of every customer who refused on a contact channel, or is suppressed on it.
 
     No rows for contact channels without addresses.
     """
-    if contact_channel not in ADDRESSES:
-        return NOBODY.with_columns(address=pl.lit(None, pl.String))
     statements = newest_statements(permissions.consents, contact_channel)
     refused = statements.filter(pl.col("status").is_in(["withdrawn", "denied"])).select("customer_id")
     objectors = pl.concat([refused, suppressed(permissions, permissions.customers, contact_channel)]).unique()
-    return addressed(permissions, contact_channel).join(objectors, on="customer_id", how="semi")
+    return matched(permissions, contact_channel).join(objectors, on="customer_id", how="semi")
 
 
 def addressed(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
     """customer_id and address, normalised, of every customer who has one for the contact channel."""
     column = ADDRESSES[contact_channel]
     return permissions.customers.select("customer_id", address=column).drop_nulls()
+
+
+def matched(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
+    """customer_id, kind (email or phone) and address, normalised, by which a contact channel finds customers."""
+    kinds = MATCHED_BY.get(contact_channel, ())
+    return (
+        permissions.customers.select("customer_id", *kinds)
+        .unpivot(kinds, index="customer_id", variable_name="kind", value_name="address")
+        .select("customer_id", "kind", pl.col("address").cast(pl.String))
+        .drop_nulls()
+    )

@@ -9,9 +9,19 @@ import polars as pl
 
 from expectations.evidence import Evidence
 from expectations.findings import found_none
-from expectations.permission import ADDRESSES, Permissions, addressed, erased, newest_statements, objected, suppressed
+from expectations.permission import (
+    ADDRESSES,
+    MATCHED_BY,
+    Permissions,
+    addressed,
+    erased,
+    matched,
+    newest_statements,
+    objected,
+    suppressed,
+)
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.vocabulary import Status
 
 ABOUT_PERMISSION = (
@@ -77,12 +87,13 @@ def hindrances(permissions: Permissions, contact_channel: str, end: datetime) ->
             .then(pl.lit(Status.PAUSED.value))
             .when("is_minor")
             .then(pl.lit(Status.MINOR.value))
-            .when(~pl.col("is_usable").fill_null(value=contact_channel not in ADDRESSES))
+            .when(~pl.col("is_usable").fill_null(value=contact_channel not in MATCHED_BY))
             .then(pl.lit(Status.INVALID_ADDRESS.value))
         )
     )
     first = (
         judged.filter(pl.col("hindrance").is_null())
+        .join(_claimed(permissions, contact_channel), on="customer_id", how="left")
         .sort("updated_at", "customer_id", descending=[True, False], nulls_last=True)
         .filter(pl.col("address").is_null() | pl.col("address").is_first_distinct())
     )
@@ -93,15 +104,25 @@ def hindrances(permissions: Permissions, contact_channel: str, end: datetime) ->
 
 
 def _addresses(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
-    """customer_id, address, is_usable and is_objected_to of every customer with an address for the contact channel."""
-    if contact_channel not in ADDRESSES:
-        none = {"customer_id": pl.String, "address": pl.String, "is_usable": pl.Boolean, "is_objected_to": pl.Boolean}
-        return pl.DataFrame(schema=none)
-    objections = objected(permissions, contact_channel)["address"].unique()
-    usable = is_email("address") if contact_channel == "email" else is_phone("address")
-    return addressed(permissions, contact_channel).with_columns(
-        is_usable=usable, is_objected_to=pl.col("address").is_in(objections.implode())
+    """customer_id, is_usable and is_objected_to of every customer whom the contact channel finds by an address.
+
+    Usable is who has one usable address, objected to who has one address that anybody objects to.
+    """
+    objections = objected(permissions, contact_channel).select("kind", "address").unique()
+    usable = pl.when(pl.col("kind") == "email").then(is_email("address")).otherwise(is_phone("address"))
+    return (
+        matched(permissions, contact_channel)
+        .join(objections.with_columns(is_objected_to=True), on=["kind", "address"], how="left")
+        .group_by("customer_id")
+        .agg(usable.any().alias("is_usable"), pl.col("is_objected_to").fill_null(value=False).any())
     )
+
+
+def _claimed(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
+    """customer_id and the address that only one customer may be written to at; an audience of advertising has none."""
+    if contact_channel not in ADDRESSES:
+        return pl.DataFrame(schema={"customer_id": pl.String, "address": pl.String})
+    return addressed(permissions, contact_channel)
 
 
 def is_email(column: str) -> pl.Expr:

@@ -13,14 +13,16 @@ from expectations.findings import critical, found_none
 from expectations.normal import normalised_email
 from expectations.permission import (
     ADDRESSES,
+    MATCHED_BY,
     Permissions,
     addressed,
+    matched,
     newest_statements,
     objected,
     suppressed,
 )
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.vocabulary import Source, Status
 
 
@@ -48,7 +50,7 @@ def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> lis
             detail=f"{cells.height:,} rows in the file, {exported.height:,} decisions to export",
         ),
         found_none(suite, "items_are_the_recommendations", differing, promised.height, noun="items"),
-        _decided_once(suite, evidence, permissions, channel),
+        decided_once(suite, evidence, permissions, channel),
     ]
 
 
@@ -69,7 +71,7 @@ def permitted(
         found_none(suite, "not_paused", _among(people, permissions.paused), people.height),
         found_none(suite, "no_minor", _among(people, permissions.minors), people.height),
     ]
-    if contact_channel in ADDRESSES:
+    if contact_channel in MATCHED_BY:
         checks += _addresses(suite, people, permissions, contact_channel)
     if "email" in cells.columns:
         is_theirs = (pl.col("email") == pl.col("email_right")).fill_null(value=False)
@@ -96,14 +98,21 @@ def lists(evidence: Evidence, permissions: Permissions) -> list[Check]:
 
 
 def _addresses(suite: str, people: pl.DataFrame, permissions: Permissions, contact_channel: str) -> list[Check]:
-    """One person, one message: nobody at an address that another record objected to, no address twice."""
-    theirs = addressed(permissions, contact_channel).join(people, on="customer_id", how="semi")
+    """Nobody at an address that another record objected to. One person, one message: no address is written to twice."""
     objections = objected(permissions, contact_channel)
-    others = theirs.join(objections, on="customer_id", how="anti").join(objections, on="address", how="semi")
-    return [
-        found_none(suite, "nobody_at_an_objecting_address", others.height, people.height),
-        found_none(suite, "one_recipient_per_address", theirs.height - theirs["address"].n_unique(), people.height),
-    ]
+    others = (
+        matched(permissions, contact_channel)
+        .join(people, on="customer_id", how="semi")
+        .join(objections, on="customer_id", how="anti")
+        .join(objections, on=["kind", "address"], how="semi")["customer_id"]
+        .n_unique()
+    )
+    checks = [found_none(suite, "nobody_at_an_objecting_address", others, people.height)]
+    if contact_channel in ADDRESSES:
+        theirs = addressed(permissions, contact_channel).join(people, on="customer_id", how="semi")
+        twice = theirs.height - theirs["address"].n_unique()
+        checks.append(found_none(suite, "one_recipient_per_address", twice, people.height))
+    return checks
 
 
 def _suppressed(cells: pl.DataFrame, permissions: Permissions, contact_channel: str) -> int:
@@ -114,7 +123,7 @@ def _suppressed(cells: pl.DataFrame, permissions: Permissions, contact_channel: 
     return suppressed(permissions, pl.concat(people), contact_channel).height
 
 
-def _decided_once(suite: str, evidence: Evidence, permissions: Permissions, channel: Channel) -> Check:
+def decided_once(suite: str, evidence: Evidence, permissions: Permissions, channel: Channel) -> Check:
     """Every known customer has exactly one decision for the channel, with a status we have a word for."""
     decisions = evidence.tables["fct_decisions"].filter(pl.col("channel") == channel.name)
     customers = permissions.customers.select("customer_id")

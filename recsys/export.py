@@ -7,7 +7,7 @@ import polars as pl
 from recsys import ledger
 from recsys.audit import Verdict
 from recsys.channels.check_in import CHECK_IN
-from recsys.channels.csv_file import contents
+from recsys.channels.forms import contents
 from recsys.channels.render import channels_of
 from recsys.errors import ConfigError, ModelError, StageInputMissing
 from recsys.lock import Attempt, exclusive
@@ -58,7 +58,7 @@ def run(night: Night, channel: str, token: int | None = None) -> dict[str, int |
     return {
         "channel": channel,
         "files": len(done.manifest.files),
-        "rows": done.manifest.audience_file.rows if done.manifest.audience_file else 0,
+        "rows": done.manifest.audience_rows,
         "bytes": sum(file.bytes for file in done.manifest.files),
         "manifest_sha256": done.manifest_sha256,
         "published": _how(done),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -59,10 +60,21 @@ class Manifest(BaseModel):
     """Erasures since; None, and not written, when the files are what left."""
 
     @property
+    def audience_files(self) -> tuple[PublishedFile, ...]:
+        """The file that names the audience, or its parts in their order; not those beside it about who left."""
+        own = re.compile(rf"{re.escape(self.channel)}_\d{{8}}(?:_(\d+))?\.\w+")
+        found = [(int(match[1] or 1), file) for file in self.files if (match := own.fullmatch(file.file))]
+        return tuple(file for _, file in sorted(found, key=lambda part: part[0]))
+
+    @property
     def audience_file(self) -> PublishedFile | None:
-        """The file that names the audience, as opposed to those beside it about who left; None when it is not there."""
-        name = f"{self.channel}_{self.run_date:%Y%m%d}.csv"
-        return next((file for file in self.files if file.file == name), None)
+        """The first of `audience_files`; None when it is not there."""
+        return next(iter(self.audience_files), None)
+
+    @property
+    def audience_rows(self) -> int:
+        """How many rows the audience's own file has, all parts together."""
+        return sum(file.rows for file in self.audience_files)
 
     @property
     def content(self) -> bytes:

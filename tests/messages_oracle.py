@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from permission_oracle import FIELD_OF, PLAIN
 
-from recsys.config import Cap, Channel, Shop
+from recsys.channel_settings import Channel
+from recsys.config import Cap, Shop
 from recsys.ingest.clocks import zone, zone_names
 
 Row = Mapping[str, Any]
@@ -136,7 +137,8 @@ class MessageOracle:
                 self.had[key].append((number, channel, sent_at, day))
 
     def address(self, name: str, channel: str) -> str | None:
-        return PLAIN[channel](self.customers[name].get(FIELD_OF[channel])) if channel in FIELD_OF else None
+        field = FIELD_OF.get(channel)
+        return PLAIN[field](self.customers[name].get(field)) if field else None
 
     def keys(self, name: str) -> list[tuple[str, str]]:
         found = [("id", name), *((channel, self.address(name, channel)) for channel in FIELD_OF)]

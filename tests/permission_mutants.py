@@ -61,6 +61,10 @@ def _claims(name: str, rule: str, old: str, new: str) -> Mutant:
     return Mutant(name, rule, f"{DECIDE}/int_addresses__claimed.sql", old, new)
 
 
+def _matches(name: str, rule: str, old: str, new: str) -> Mutant:
+    return Mutant(name, rule, f"{FEATURES}/int_customers__matched.sql", old, new)
+
+
 def _reactions(name: str, rule: str, old: str, new: str) -> Mutant:
     return Mutant(name, rule, f"{FEATURES}/int_engagements__suppressed.sql", old, new)
 
@@ -90,6 +94,7 @@ ONE_MESSAGE = "one person, one message: updated last, then the smaller id"
 FIRST_REASON = "the first reason in the documented order is given"
 PERSONAL = "behaviour is used only with a current consent that nothing contradicts"
 NOT_LEARNT = "what the others do is used nowhere"
+AUDIENCE = "an advertising audience is matched by either address: one valid one will do, one objection is enough"
 NEAREST = "an id leads to the nearest customer; of several the link seen last, then the smaller id"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -248,6 +253,44 @@ MUTANTS: tuple[Mutant, ...] = (
         "macros/addresses.sql",
         "nullif(lower(regexp_replace(",
         "nullif(trim(regexp_replace(",
+    ),
+    _contact(
+        "objections to advertising hold for the record only",
+        AUDIENCE,
+        "objected.address is not null",
+        "objected.address is not null and matched.contact_channel <> 'ads'",
+    ),
+    _contact(
+        "both addresses must be objected to",
+        AUDIENCE,
+        "bool_or(objected.address is not null)",
+        "bool_and(objected.address is not null)",
+    ),
+    _contact(
+        "one objection closes every contact channel of an address",
+        AUDIENCE,
+        "on matched.contact_channel = objected.contact_channel\n        and matched.address_kind",
+        "on matched.address_kind",
+    ),
+    _matches(
+        "an advertising audience is matched by e-mail address alone",
+        AUDIENCE,
+        "is_valid from addresses\n\n",
+        "is_valid from addresses where address_kind = 'email'\n\n",
+    ),
+    _contact(
+        "an advertising audience needs no address",
+        AUDIENCE,
+        "contact_channels.contact_channel in ('push', 'post')",
+        "contact_channels.contact_channel in ('push', 'post', 'ads')",
+    ),
+    _contact("both addresses must be valid", AUDIENCE, "bool_or(matched.is_valid)", "bool_and(matched.is_valid)"),
+    Mutant(
+        "an advertising audience has one customer per address",
+        AUDIENCE,
+        f"{MARKETING}/fct_decisions.sql",
+        "channels.contact_channel not in ('email', 'sms')",
+        "channels.contact_channel not in ('email', 'sms', 'ads')",
     ),
     _contact("pauses are ignored", PAUSED, "pauses.customer_id is not null\n", "false\n"),
     _contact(

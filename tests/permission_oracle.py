@@ -13,6 +13,7 @@ from typing import Any
 
 CHANNELS = ("email", "sms", "push", "post", "ads")
 FIELD_OF = {"email": "email", "sms": "phone"}
+FIELDS_OF = {"email": ["email"], "sms": ["phone"], "push": [], "post": [], "ads": ["email", "phone"]}
 STRICTNESS = ("withdrawn", "denied", "granted")
 REASON_OF = {"unsubscribe": "unsubscribe", "complaint": "complaint", "bounce": "hard_bounce"}
 FARTHEST = 100
@@ -45,14 +46,14 @@ def plain_phone(text: str | None) -> str | None:
     return ("+" + kept[2:] if kept.startswith("00") else kept) or None
 
 
-PLAIN = {"email": plain_email, "sms": plain_phone}
+PLAIN = {"email": plain_email, "phone": plain_phone}
 
 
-def is_usable(channel: str, address: str | None) -> bool:
+def is_usable(field: str, address: str | None) -> bool:
     """An e-mail address with one @ between something and a dotted name, or a phone number in E.164."""
     if address is None:
         return False
-    if channel == "sms":
+    if field == "phone":
         return address[0] == "+" and address[1:].isdecimal() and address[1] != "0" and 7 <= len(address) - 1 <= 15
     local, at, domain = address.partition("@")
     labels = domain.split(".")
@@ -152,14 +153,23 @@ class Oracle:
                 self.unknown_messages += 1
             else:
                 self.barred[self._id(message["customer_id"])].add(message["channel"])
-        self.objections: set[tuple[str, str]] = set()
-        for name, row in self.customers.items():
-            for channel, field in FIELD_OF.items():
-                address = PLAIN[channel](row[field])
+        self.objections: set[tuple[str, str, str]] = set()
+        for name in self.customers:
+            for channel in CHANNELS:
                 statement = self.current(name, "marketing", channel)
                 refused = statement is not None and statement["status"] != "granted"
-                if address is not None and (refused or self.is_suppressed(name, channel)):
-                    self.objections.add((channel, address))
+                if refused or self.is_suppressed(name, channel):
+                    for field, address in self.found_by(name, channel):
+                        self.objections.add((channel, field, address))
+
+    def found_by(self, name: str, channel: str) -> list[tuple[str, str]]:
+        """The addresses by which a contact channel finds somebody, with the field each is in."""
+        found = []
+        for field in FIELDS_OF[channel]:
+            address = PLAIN[field](self.customers[name][field])
+            if address is not None:
+                found.append((field, address))
+        return found
 
     def _id(self, who: str | None) -> tuple[str, str | None]:
         return ("id", self.owner.get(who, who) if who is not None else None)
@@ -215,8 +225,10 @@ class Oracle:
         if self.is_suppressed(name, channel):
             return "suppressed"
         statement = self.current(name, "marketing", channel)
-        address = PLAIN[channel](self.customers[name][FIELD_OF[channel]]) if channel in FIELD_OF else None
-        if statement is None or statement["status"] != "granted" or (channel, address) in self.objections:
+        addresses = self.found_by(name, channel)
+        if statement is None or statement["status"] != "granted":
+            return "no_consent"
+        if any((channel, field, address) in self.objections for field, address in addresses):
             return "no_consent"
         if self.is_over(statement):
             return "consent_expired"
@@ -224,7 +236,7 @@ class Oracle:
             return "paused"
         if self.is_minor(name):
             return "minor"
-        if channel in FIELD_OF and not is_usable(channel, address):
+        if FIELDS_OF[channel] and not any(is_usable(field, address) for field, address in addresses):
             return "invalid_address"
         return None
 
@@ -236,8 +248,7 @@ class Oracle:
             for name in sorted(self.customers, key=self._turn):
                 reason = self.hindrance(name, channel)
                 if reason is None and channel in FIELD_OF:
-                    address = PLAIN[channel](self.customers[name][FIELD_OF[channel]])
-                    assert address is not None
+                    ((_, address),) = self.found_by(name, channel)
                     if address in taken:
                         reason = "duplicate_address"
                     taken.add(address)

@@ -45,6 +45,7 @@ SCHEMA = """
 """
 MODELS = (
     "int_customers__addressed",
+    "int_customers__matched",
     "int_consents__current",
     "int_suppressions__matched",
     "int_addresses__objected",
@@ -120,7 +121,7 @@ customer_lists = st.lists(
 consent_lists = st.lists(
     st.tuples(
         st.sampled_from(NAMES),
-        st.sampled_from(["email", "email", "sms", "push"]),
+        st.sampled_from(["email", "email", "sms", "push", "ads", "ads"]),
         st.sampled_from(["marketing", "marketing", "marketing", "personalisation"]),
         st.sampled_from(["granted", "granted", "granted", "denied", "withdrawn"]),
         moments,
@@ -133,7 +134,7 @@ suppression_lists = st.lists(
         st.sampled_from([None, *NAMES]),
         st.sampled_from([None, "ANN@example.com", "Ben At Home", "nobody@example.com"]),
         st.sampled_from([None, "+49 151 1234567", "+1234567890"]),
-        st.sampled_from(["email", "sms", "all"]),
+        st.sampled_from(["email", "sms", "ads", "all"]),
         st.sampled_from(["unsubscribe", "hard_bounce"]),
         moments,
     ),

@@ -140,7 +140,7 @@ def test_marts_and_exports_have_a_tested_key(manifest: dict[str, Any], models: d
 
 def test_everything_that_leaves_has_an_owner(manifest: dict[str, Any], models: dict[str, dict[str, Any]]) -> None:
     exposures = {node["name"]: node for node in manifest["exposures"].values()}
-    assert set(exposures) == {"email_file", "crm_file", "check_in", "catalogue", "analysts_database"}
+    assert set(exposures) == {"email_file", "crm_file", "tool", "check_in", "catalogue", "analysts_database"}
     assert all(exposure["owner"]["name"] for exposure in exposures.values())
     leaving = {node for exposure in exposures.values() for node in exposure["depends_on"]["nodes"]}
     assert leaving == {model["unique_id"] for model in models.values() if model["contract"]["enforced"]}
@@ -191,6 +191,7 @@ def test_unit_tests_pass(toy_night: Built) -> None:
         "int_visitors__resolved",
         "int_interactions__weighted",
         "int_customers__addressed",
+        "int_customers__matched",
         "int_consents__current",
         "int_suppressions__matched",
         "int_suppressions__unmatched",
@@ -229,6 +230,7 @@ def test_unit_tests_pass(toy_night: Built) -> None:
         "category_rhythms",
         "customer_needs",
         "customer_concentration",
+        "sync_tool__held",
     }
 
 

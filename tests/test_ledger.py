@@ -5,13 +5,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 from test_export import GREEN, judge, ready
 from toy import RUN_DATE, write_shop
 
 from recsys import export, ledger
 from recsys.channels import render
 from recsys.channels.base import read_decisions
-from recsys.config import Shop
+from recsys.config import Shop, load_shop
 from recsys.errors import AlreadyPublished, NotAudited, StageInputMissing
 from recsys.night import Night
 from recsys.tables import write_parquet
@@ -109,3 +110,50 @@ def test_a_night_refuses_entries_that_changed_since_it_counted_with_them(shop: S
     path.unlink()
     with pytest.raises(StageInputMissing, match="gone"):
         ledger.link(night, entries)
+
+
+def test_a_night_that_is_to_be_delivered_counts_as_delivered_once_every_part_is_acknowledged(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path)
+    content = yaml.safe_load(shop.path.read_text())
+    content["channels"][0]["deliver"] = {"to": "file:/srv/import", "connection": "import"}
+    shop.path.write_text(yaml.safe_dump(content))
+    shop = load_shop(shop.path)
+    exported(shop, RUN_DATE)
+    later = Night(shop, RUN_DATE + timedelta(days=1))
+    journal = later.published / "deliveries" / "email_file" / "2026-03-31.jsonl"
+
+    def delivered() -> dict[str, bool]:
+        return {entry["file"].split("/")[0]: entry["is_delivered"] for entry in ledger.known(later)["recipients"]}
+
+    assert delivered() == {
+        "crm_file": True,
+        "email_file": False,
+        "check_in_crm_file": True,
+        "check_in_email_file": True,
+    }
+    journal.parent.mkdir(parents=True)
+    lines = [f'{{"part": "{part}", "state": "{state}"}}' for part, state in PARTS]
+    for count, expected in ((1, False), (2, True), (3, False), (4, True)):
+        journal.write_text("\n".join(lines[:count]) + '\n{"part": "email_file_2')
+        assert delivered()["email_file"] is expected
+    ledger.link(later, ledger.known(later))
+    nights = pl.read_parquet(later.raw / "past_nights.parquet")
+    assert nights.filter(pl.col("channel") == "email_file").select("is_published", "is_delivered").row(0) == (
+        True,
+        True,
+    )
+
+
+PARTS = [("a", "reserved"), ("a", "acknowledged"), ("b", "exported"), ("b", "acknowledged")]
+
+
+def test_inputs_of_an_earlier_version_count_what_was_published_as_delivered(shop: Shop) -> None:
+    exported(shop, RUN_DATE)
+    night = Night(shop, RUN_DATE + timedelta(days=1))
+    entries = ledger.known(night)
+    for entry in entries["recipients"]:
+        del entry["is_delivered"]
+    ledger.link(night, {name: found for name, found in entries.items() if name != "rows"})
+    nights = pl.read_parquet(night.raw / "past_nights.parquet")
+    assert nights["is_delivered"].to_list() == nights["is_published"].to_list()
+    assert pl.read_parquet(night.raw / "ledger" / "rows" / "*.parquet").is_empty()

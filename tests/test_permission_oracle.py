@@ -74,8 +74,8 @@ def test_the_recount_holds_back_whom_the_oracle_holds_back(built: Built, oracle:
     for channel in CHANNELS:
         suppressed = permission.suppressed(said, said.customers, channel)["customer_id"]
         assert set(suppressed) == {name for name in oracle.customers if oracle.is_suppressed(name, channel)}
-        objected = permission.objected(said, channel)["address"].drop_nulls()
-        assert set(objected) == {address for to, address in oracle.objections if to == channel}
+        objected = permission.objected(said, channel).select("kind", "address")
+        assert set(objected.rows()) == {(kind, address) for to, kind, address in oracle.objections if to == channel}
 
 
 def test_the_recount_gives_the_reason_that_the_oracle_gives(

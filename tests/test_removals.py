@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from expectations import evidence as evidence_of
 from expectations import removals
+from recsys.channel_settings import Channel
 from recsys.channels.crm_file import CrmFile
 from recsys.channels.email_file import EmailFile
 from recsys.channels.slots import SlotFile
-from recsys.config import Channel
 from recsys.night import Night
 from tests import gate_night, toy
 from tests.gate_night import Change, beside, write_past
@@ -41,11 +41,11 @@ class Models:
             CREATE SCHEMA staging; CREATE SCHEMA intermediate; CREATE SCHEMA marketing;
             CREATE TABLE staging.stg_night__past_recipients
                 (campaign VARCHAR, channel VARCHAR, customer_id VARCHAR, address VARCHAR, run_date DATE);
-            CREATE TABLE staging.stg_night__past_nights (channel VARCHAR, is_published BOOLEAN, run_date DATE);
+            CREATE TABLE staging.stg_night__past_nights (channel VARCHAR, is_delivered BOOLEAN, run_date DATE);
             CREATE TABLE staging.stg_night__settings (run_date DATE);
             CREATE TABLE staging.stg_night__channels AS FROM
-                (VALUES ('email_file', 'email_file', 'email'), ('crm_file', 'crm_file', 'email'))
-                AS channels (channel, kind, contact_channel);
+                (VALUES ('email_file', 'email', 'email'), ('crm_file', NULL, 'email'))
+                AS channels (channel, address_kind, contact_channel);
             CREATE TABLE marketing.fct_decisions (channel VARCHAR, customer_id VARCHAR, status VARCHAR);
             CREATE TABLE intermediate.int_customers__addressed
                 (customer_id VARCHAR, contact_channel VARCHAR, address VARCHAR, is_valid BOOLEAN);
@@ -186,7 +186,7 @@ def _same_as_the_recount(
     """The gate's own count of who left, from the same ledger, names the same people at the same addresses."""
     names = ["campaign", "channel", "customer_id", "address", "run_date"]
     entries = pl.DataFrame(past, schema=dict.fromkeys(names, pl.String) | {"run_date": pl.Date}, orient="row")
-    schema = {"channel": pl.String, "is_published": pl.Boolean, "run_date": pl.Date}
+    schema = {"channel": pl.String, "is_delivered": pl.Boolean, "run_date": pl.Date}
     nights = pl.DataFrame(nights_before, schema=schema, orient="row")
     cells = {"customer_id": [*exported], "email": [*exported.values()]}
     tonight = pl.DataFrame(cells, schema=dict.fromkeys(cells, pl.String))

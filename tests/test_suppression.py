@@ -101,8 +101,21 @@ def test_whoever_registers_anew_is_recognised_by_the_address_on_the_channel_it_l
     anew = toy._customer("new", email="Ann@Example.com")
     called = toy._customer("called", email=None, phone="+49 151 12345678")
     assert found(night_with(shop, NEXT, [anew, called, toy._customer("ben")])) == [
+        ("called", "ads", "complaint"),
         ("called", "sms", "complaint"),
+        ("new", "ads", "complaint"),
         ("new", "email", "complaint"),
+    ]
+
+
+def test_a_suppression_on_ads_stays_with_either_address_of_whom_it_names(shop: Shop) -> None:
+    ann = toy._customer("ann", phone="+4915112345678")
+    memory.remember(night_with(shop, toy.RUN_DATE, [ann], suppression("ads", "complaint", customer_id="ann")))
+    anew = toy._customer("new", email="Ann@Example.com")
+    called = toy._customer("called", email=None, phone="+49 151 12345678")
+    assert found(night_with(shop, NEXT, [anew, called, toy._customer("ben")])) == [
+        ("called", "ads", "complaint"),
+        ("new", "ads", "complaint"),
     ]
 
 

@@ -21,10 +21,10 @@ from recsys import export
 from recsys.addresses import NORMAL_FORMS
 from recsys.audit import Check, Verdict
 from recsys.channels import render
+from recsys.channels.crm_file import CrmFile
 from recsys.contracts import CONTRACTS
 from recsys.errors import ConfigError, NotKnown
 from recsys.files import sha256_of
-from recsys.manifest import PublishedFile
 from recsys.night import Night
 from recsys.tables import write_parquet
 from recsys.why.delivery import products_in
@@ -552,8 +552,7 @@ def test_the_row_of_a_published_file_is_found_by_exactly_its_id(
     path = tmp_path / "file.csv"
     columns = ("customer_id", "rec_1_id", "rec_2_id")
     path.write_text(",".join(f'"{column}"' for column in columns) + "\n" + body)
-    file = PublishedFile(file=path.name, rows=1, bytes=1, sha256="", columns=columns)
-    assert products_in(path, file, customer) == products
+    assert products_in(CrmFile("crm_file", slots=2), [path], {"customer_id": customer}) == products
 
 
 def test_a_channel_that_the_night_did_not_have_is_said(green: Night) -> None:

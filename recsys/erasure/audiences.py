@@ -5,7 +5,6 @@ gets an entry `redacted`; the rest of it says what was published, and about the 
 """
 
 import hashlib
-import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,12 +14,15 @@ from typing import Any
 
 import polars as pl
 
+from recsys.channels.forms import encoded, read_rows
+from recsys.channels.kinds import found_by
 from recsys.erasure.landing import forget_night
 from recsys.erasure.marks import Marks
 from recsys.files import PRIVATE_FILE, private_folder, read_json, sha256_of, sync_folder, write_json
 from recsys.manifest import MANIFEST, SUCCESS, Manifest, PublishedFile, Redaction, read_published
 from recsys.tables import write_parquet
 
+ROWS = "rows"
 Received = dict[str, list[dict[str, Any]]]
 
 
@@ -32,6 +34,7 @@ class Audiences:
         self.marks = marks
         self.audiences = root / "published" / "audiences"
         self.ledger = root / "published" / "ledger"
+        self._names: dict[str, pl.DataFrame] = {}
         self.counts = {"audiences": 0, "audience_rows": 0, "ledger_entries": 0}
 
     def received(self) -> Received:
@@ -43,7 +46,7 @@ class Audiences:
                 rows = _read(folder / file.file)
                 if rows is None:
                     continue
-                for person in self.marks.found(rows)["person"].unique().sort():
+                for person in self._theirs(rows, manifest.channel)["person"].unique().sort():
                     entry = {"channel": manifest.channel, "run_date": folder.name, "file": file.file}
                     found.setdefault(person, []).append(entry)
         for path in sorted((self.ledger / "recipients").glob("*/*.parquet")):
@@ -57,10 +60,15 @@ class Audiences:
     def redact(self, on: date) -> dict[str, int]:
         """Take their rows out of every published folder and ledger entry; how many folders, rows and entries."""
         self._recover()
-        for path in sorted(self.ledger.glob("*/*/*.parquet")):
-            self.counts["ledger_entries"] += self._redact_entry(path, on)
+        entries = sorted(self.ledger.glob("*/*/*.parquet"))
+        rows = [path for path in entries if path.parent.parent.name == ROWS]
+        for path in entries:
+            if path not in rows:
+                self.counts["ledger_entries"] += self._redact_entry(path, on)
         for folder, manifest in list(self._published()):
             self._redact_folder(folder, manifest, on, is_changed=False)
+        for path in rows:  # last: they say what people are called in files that name nobody
+            self.counts["ledger_entries"] += self._redact_entry(path, on)
         return self.counts
 
     def withdraw(self, day: str, on: date) -> None:
@@ -77,18 +85,49 @@ class Audiences:
             if published:
                 yield success.parent, published.manifest
 
+    def _without(self, rows: pl.DataFrame, channel: str) -> pl.DataFrame:
+        """The rows of a published file that are not theirs, in their order."""
+        theirs = self._theirs(rows, channel).select("_row")
+        return rows.with_row_index("_row").join(theirs, on="_row", how="anti", maintain_order="left").drop("_row")
+
+    def _theirs(self, rows: pl.DataFrame, channel: str) -> pl.DataFrame:
+        """`_row` and person of the rows of a published file that are theirs.
+
+        By whatever the file's tool finds people by; where that is no id, also by what the ledger says that they were
+        called in the channel's files, which finds hashed addresses as well.
+        """
+        headers = {header: name for header, name in found_by().items() if header in rows.columns}
+        named = rows.rename(headers) if len(set(headers.values())) == len(headers) else rows
+        found = [self.marks.found(named).select("_row", "person")]
+        if "customer_id" not in named.columns:
+            numbered, known = named.with_row_index("_row"), self._called(channel)
+            for name in ("email", "phone"):
+                if name in named.columns:
+                    called = known.select(name, "person").drop_nulls()
+                    found.append(numbered.join(called, on=name).select("_row", "person"))
+        return pl.concat(found).unique("_row", keep="first", maintain_order=True)
+
+    def _called(self, channel: str) -> pl.DataFrame:
+        """email, phone and person: what the ledger says they were called in a channel's files."""
+        if channel not in self._names:
+            parts = [pl.DataFrame(schema=dict.fromkeys(("email", "phone", "person"), pl.String))]
+            for path in sorted((self.ledger / ROWS / channel).glob("*.parquet")):
+                parts.append(self.marks.found(pl.read_parquet(path)).select("email", "phone", "person"))
+            self._names[channel] = pl.concat(parts).unique(maintain_order=True)
+        return self._names[channel]
+
     def _redact_folder(self, folder: Path, manifest: Manifest, on: date, *, is_changed: bool) -> None:
         contents, files, lost = {}, [], 0
         for file in manifest.files:
             path = folder / file.file
             rows = _read(path)
-            kept = self.marks.without(rows) if rows is not None else None
+            kept = self._without(rows, manifest.channel) if rows is not None else None
             if rows is None or kept is None or kept.height == rows.height:
                 contents[file.file] = path.read_bytes()
                 files.append(file)
                 continue
             lost += rows.height - kept.height
-            contents[file.file] = content = _written(kept, path.suffix)
+            contents[file.file] = content = encoded(kept, path.suffix)
             files.append(
                 PublishedFile(
                     file=file.file,
@@ -145,19 +184,9 @@ class Audiences:
 
 
 def _read(path: Path) -> pl.DataFrame | None:
-    """A published file as a table, None for a form that has no rows."""
-    if path.suffix == ".parquet":
-        return pl.read_parquet(path)
-    return pl.read_csv(path, infer_schema=False) if path.suffix == ".csv" else None
-
-
-def _written(rows: pl.DataFrame, suffix: str) -> bytes:
-    stream = io.BytesIO()
-    if suffix == ".parquet":
-        rows.write_parquet(stream, compression="zstd")
-    else:
-        rows.write_csv(stream, quote_style="always", line_terminator="\n")
-    return stream.getvalue()
+    """A published file as a table, None for one without rows."""
+    rows = read_rows(path)
+    return rows if rows.width else None
 
 
 def _replace(folder: Path, contents: dict[str, bytes], manifest: Manifest) -> None:

@@ -9,7 +9,15 @@ from recsys.database import connect
 from recsys.suppression.key import Key
 
 IDS = ("customer_id", "visitor_id")
-ADDRESSES = {"email": ("email",), "phone": ("phone",), "address": ("email", "phone")}
+HASHED = "hashed_address"
+"""Kind of an address that is in the files of advertising platforms: its SHA-256, by any platform's rules."""
+ADDRESSES = {
+    "email": ("email", HASHED),
+    "phone": ("phone", HASHED),
+    "Email": ("email", HASHED),
+    "Phone": ("phone", HASHED),
+    "address": ("email", "phone"),
+}
 """Column -> the kinds of address it may hold."""
 
 
@@ -50,6 +58,8 @@ class Marks:
         """value and person, of those values of a column that are theirs."""
         seen = self._seen.get(kind, pl.DataFrame(schema={"value": pl.String, "hash": pl.String}))
         distinct = column.drop_nulls().cast(pl.String).unique().to_frame("value")
+        if kind == HASHED:
+            distinct = distinct.filter(pl.col("value").str.contains("^[0-9a-f]{64}$"))
         new = distinct.join(seen, on="value", how="anti")
         seen = self._seen[kind] = pl.concat([seen, _hashed(self.key, new["value"], kind)])
         theirs = self.hashes.filter(pl.col("kind") == kind).select("hash", "person").unique("hash", keep="first")

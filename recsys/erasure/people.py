@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from recsys.channels.hashing import define_hash_forms
 from recsys.config import Shop
 from recsys.database import connect, literal
 from recsys.suppression.key import Key
@@ -23,7 +24,7 @@ class People:
     """The people of a request."""
 
     identifiers: pl.DataFrame
-    """person (keyed hash of the id that was asked for), kind, hash."""
+    """person (keyed hash of the id that was asked for), kind, hash; of kind hashed_address what platforms are given."""
     unknown: tuple[int, ...]
     """Places in the request, from 1, of ids that nothing is known about."""
 
@@ -32,13 +33,15 @@ def find(shop: Shop, key: Key, customers: Sequence[str], erased: frozenset[str])
     """Look up the identifiers of customers in the landed rows of all source files, whatever night read them.
 
     They are the id itself, every other id that leads to it over the fewest links (as in the dbt project), e-mail
-    addresses and phone numbers in every version of their rows, and their orders and messages. `erased` are hashes of
+    addresses and phone numbers in every version of their rows, plain and as advertising platforms are given them, and
+    their orders and messages. `erased` are hashes of
     ids that were erased before, which count as known.
     """
     landed = shop.root / "landed"
     hashes = [key.hash(customer) for customer in customers]
     with connect(folders=[landed]) as con:
         key.define(con)
+        define_hash_forms(con)
         con.execute("CREATE TEMP TABLE asked (person VARCHAR, id VARCHAR)")
         con.executemany("INSERT INTO asked VALUES (?, ?)", list(map(list, zip(hashes, customers, strict=True))))
         _find_ids(con, landed)
@@ -47,6 +50,11 @@ def find(shop: Shop, key: Key, customers: Sequence[str], erased: frozenset[str])
         for table, kind, value in (
             ("customers", "email", "normalised_email(email)"),
             ("customers", "phone", "normalised_phone(phone)"),
+            *(
+                ("customers", "hashed_address", f"sha256({platform}_{address}(normalised_{address}({address})))")
+                for platform in ("google", "meta")
+                for address in ("email", "phone")
+            ),
             ("contacts", "message_id", "message_id"),
             ("order_lines", "order_id", "order_id"),
         ):

@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from recsys.audit import Check, Verdict
-from recsys.channels.check_in import CHECK_IN
+from recsys.channels import render
 from recsys.errors import RecsysError
 from recsys.files import read_json
 from recsys.manifest import Published, read_published
@@ -150,9 +150,8 @@ def stages_of(night: Night) -> tuple[str, ...]:
 
 
 def channels_of(night: Night) -> tuple[str, ...]:
-    """What leaves: the shop's channels, then their check-ins, then the catalogue."""
-    names = [channel.name for channel in night.shop.channels]
-    return (*names, *(f"{CHECK_IN}{name}" for name in names), CATALOGUE)
+    """What leaves: the shop's channels, then the check-ins of those that ask, then the catalogue."""
+    return tuple(channel.name for channel in render.channels_of(night.shop))
 
 
 def attempt(problems: list[str], what: str, read: Callable[[], T]) -> T | None:

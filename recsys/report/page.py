@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 
 from recsys.audit import Check
 from recsys.channels.check_in import CHECK_IN
+from recsys.channels.kinds import kind_of
 from recsys.files import replace_file
 from recsys.manifest import MANIFEST
 from recsys.night import Night
@@ -99,7 +100,7 @@ def _render(
         status_words=STATUS_WORDS,
         source_words=SOURCE_WORDS,
         absent_words=ABSENT_WORDS,
-        import_words=IMPORT_WORDS,
+        import_words={channel.kind: kind_of(channel.kind).steps for channel in night.shop.channels} | IMPORT_WORDS,
         remove_words=REMOVE_WORDS,
         question_words=QUESTION_WORDS,
         exported=Status.EXPORTED.value,

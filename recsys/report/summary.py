@@ -108,7 +108,8 @@ def _show_paths(console: Console, facts: Facts) -> None:
     files = [
         night.audience(channel) / file.file
         for channel in channels_of(night)
-        if channel in facts.published and (file := facts.published[channel].manifest.audience_file)
+        if channel in facts.published
+        for file in facts.published[channel].manifest.audience_files
     ]
     named = (
         *(("audience file", path) for path in files),

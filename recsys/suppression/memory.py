@@ -88,12 +88,18 @@ _TONIGHT = """
         UNION ALL SELECT 'phone', customers.phone, CASE reason WHEN 'erased' THEN 'all' ELSE 'sms' END, reason,
                 occurred_at
             FROM said JOIN customers USING (customer_id) WHERE channel IN ('all', 'sms')
+        UNION ALL SELECT kind, value, 'ads', reason, occurred_at
+            FROM said
+            JOIN (SELECT customer_id, 'email' AS kind, email AS value FROM customers
+                UNION ALL SELECT customer_id, 'phone', phone FROM customers) USING (customer_id)
+            WHERE channel IN ('all', 'ads') AND reason <> 'erased'
     )
     SELECT DISTINCT kind, keyed(value) AS hash, channel, reason, occurred_at, $since::DATE AS since
     FROM found WHERE value IS NOT NULL
 """
-"""A suppression that names a customer also speaks for the customer's addresses, each on the channel it leads to; an
-erasure does on every channel. Whoever unsubscribes from a message, complains or bounces, is suppressed on its channel.
+"""A suppression that names a customer also speaks for the customer's addresses, each on the channel it leads to and
+both on ads, where an audience is matched by either; an erasure does on every channel. Whoever unsubscribes from a
+message, complains or bounces, is suppressed on its channel.
 """
 
 

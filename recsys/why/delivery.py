@@ -6,9 +6,11 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from recsys.config import Channel
+from recsys.channel_settings import Channel
+from recsys.channels.base import Kind
+from recsys.channels.kinds import kind_of
 from recsys.database import small_frame
-from recsys.manifest import SUCCESS, PublishedFile
+from recsys.manifest import SUCCESS
 from recsys.night import Night
 from recsys.report.facts import Facts
 from recsys.report.summary import shown
@@ -65,18 +67,25 @@ def tell_delivery(
             return [*lines, "File: one has left, but what lies under its name has changed since. It is not read here."]
         return [*lines, "File: none has left, so nobody got anything over this channel; the cause is at the top."]
     wanted = _wanted(con, night, customer, decision["items"]) if status == Status.EXPORTED else None
-    file = facts.published[channel.name].manifest.audience_file
-    if file is not None:
-        path = night.audience(channel.name) / file.file
-        found = products_in(path, file, customer)
-        lines.append(f"File: {shown(path)}")
+    manifest = facts.published[channel.name].manifest
+    if manifest.audience_file is not None:
+        paths = [night.audience(channel.name) / file.file for file in manifest.audience_files]
+        names = {"customer_id": customer, channel.identifier: _address(night, channel, customer)}
+        found = products_in(kind_of(channel.kind).of(channel, night.shop), paths, {**names, "customer_id": customer})
+        lines += [f"File: {shown(path)}" for path in paths]
+        if found is None and wanted is not None and channel.rows == "delta":
+            return [
+                *lines,
+                "No row of theirs is in it: it says what changed, and theirs is as the tool has it already.",
+            ]
         agrees = found == wanted
         row = "they have no row" if found is None else f"they have a row, with {', '.join(found) or 'no product'}"
+        hashes = ", ".join(file.sha256[:12] for file in manifest.audience_files)
         lines.append(
-            f"Looked up in it just now (sha256 {file.sha256[:12]}, as published): {row}, "
+            f"Looked up in it just now (sha256 {hashes}, as published): {row}, "
             f"{'as' if agrees else 'which is not what was'} decided."
         )
-        if not agrees and facts.published[channel.name].manifest.redacted:
+        if not agrees and manifest.redacted:
             lines.append("Other customers were erased since, and the lists were made again without what they did.")
         elif not agrees:
             faults.append(
@@ -101,16 +110,29 @@ def _beside(con: duckdb.DuckDBPyConnection, night: Night, customer: str, channel
     return lines
 
 
-def products_in(path: Path, file: PublishedFile, customer: str) -> list[str] | None:
-    """The product ids in the customer's row of a published file, in the order of its slots; None without a row."""
-    slots = [column for column in file.columns if re.fullmatch(r"rec_\d+_id", column)]
-    rows = (
-        pl.scan_csv(path, infer_schema=False)
-        .filter(pl.col("customer_id") == customer)
-        .select(pl.col(slots).replace("", None))
-        .collect()
-    )
-    return [product for product in rows.row(0) if product is not None] if rows.height else None
+def products_in(audience: Kind, paths: list[Path], names: dict[str, str | None]) -> list[str] | None:
+    """The product ids in somebody's row of published parts, in the order of its slots; None without a row.
+
+    `names` are what the person may be found by, as customer_id or email; the first that the file has decides.
+    """
+    for path in paths:
+        rows = audience.read(path)
+        key = next((name for name in names if name in rows.columns), None)
+        if key is None or names[key] is None:
+            continue
+        theirs = rows.filter(pl.col(key) == names[key])
+        if theirs.height:
+            slots = [column for column in rows.columns if re.fullmatch(r"rec_\d+_id", column)]
+            return [product for product in theirs.select(slots).row(0) if product]
+    return None
+
+
+def _address(night: Night, channel: Channel, customer: str) -> str | None:
+    """What a channel's files find a customer by; None when they are no recipient."""
+    path = night.decisions / f"sync_{channel.tables}__recipients.parquet"
+    ours = (pl.col("channel") == channel.name) & (pl.col("customer_id") == customer)
+    found = pl.scan_parquet(path).filter(ours).select(channel.identifier).collect()
+    return found.item() if found.height else None
 
 
 def _wanted(con: duckdb.DuckDBPyConnection, night: Night, customer: str, items: int) -> list[str]:

@@ -132,7 +132,11 @@ def _other_ids(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> l
 
 _SILENCE = "they never said anything about marketing, and unknown counts as no."
 _OBJECTED = "another customer with the same {} objected to marketing there, and that holds for the address."
-ADDRESS_WORDS: dict[str, str] = {"email": "e-mail address", "sms": "phone number"}
+ADDRESS_WORDS: dict[str, str] = {
+    "email": "e-mail address",
+    "sms": "phone number",
+    "ads": "e-mail address or phone number",
+}
 _NOT_SUPPRESSED = "no suppression matches their customer id, e-mail address or phone number."
 
 

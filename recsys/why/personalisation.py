@@ -42,8 +42,8 @@ _PAUSE = """
 _STANDING = "SELECT is_minor, may_personalise FROM warehouse.core.dim_customers WHERE customer_id = $customer"
 
 _OBJECTED = """
-    SELECT contact_channel FROM warehouse.intermediate.int_customers__addressed AS addressed
-    JOIN warehouse.intermediate.int_addresses__objected AS objected USING (contact_channel, address)
+    SELECT DISTINCT contact_channel FROM warehouse.intermediate.int_customers__matched AS matched
+    JOIN warehouse.intermediate.int_addresses__objected AS objected USING (contact_channel, address_kind, address)
     WHERE customer_id = $customer
 """
 

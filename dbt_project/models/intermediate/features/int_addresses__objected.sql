@@ -1,7 +1,7 @@
 -- One person often has several customer records. What one of them says against an address holds for the address.
 with addresses as (
 
-    select * from {{ ref('int_customers__addressed') }}
+    select * from {{ ref('int_customers__matched') }}
 
 ),
 
@@ -31,6 +31,7 @@ final as (
 
     select distinct
         addresses.contact_channel,
+        addresses.address_kind,
         addresses.address
     from addresses
     inner join objections

@@ -23,15 +23,25 @@ suppressions as (
 
 ),
 
-addresses as (
-
-    select * from {{ ref('int_customers__addressed') }}
-
-),
-
 objected as (
 
     select * from {{ ref('int_addresses__objected') }}
+
+),
+
+addresses as (
+
+    select
+        matched.customer_id,
+        matched.contact_channel,
+        bool_or(matched.is_valid) as is_valid,
+        bool_or(objected.address is not null) as is_objected_to
+    from {{ ref('int_customers__matched') }} as matched
+    left join objected
+        on matched.contact_channel = objected.contact_channel
+        and matched.address_kind = objected.address_kind
+        and matched.address = objected.address
+    group by matched.customer_id, matched.contact_channel
 
 ),
 
@@ -50,11 +60,11 @@ facts as (
         suppressions.customer_id is not null as is_suppressed,
         coalesce(consents.status = 'granted', false) as is_granted,
         consents.valid_until is null or consents.valid_until > settings.night_end as is_unexpired,
-        objected.address is not null as is_objected_to,
+        coalesce(addresses.is_objected_to, false) as is_objected_to,
         pauses.customer_id is not null
         and coalesce(pauses.paused_until > settings.run_date, pauses.paused_until is null) as is_paused,
         customers.is_minor,
-        contact_channels.contact_channel not in ('email', 'sms') or coalesce(addresses.is_valid, false) as is_reachable,
+        contact_channels.contact_channel in ('push', 'post') or coalesce(addresses.is_valid, false) as is_reachable,
         case when consents.status = 'granted' then consents.valid_until end as consent_valid_until
     from customers
     cross join {{ contact_channels() }}
@@ -68,9 +78,6 @@ facts as (
     left join addresses
         on customers.customer_id = addresses.customer_id
         and contact_channels.contact_channel = addresses.contact_channel
-    left join objected
-        on addresses.contact_channel = objected.contact_channel
-        and addresses.address = objected.address
     left join pauses on customers.customer_id = pauses.customer_id
 
 ),

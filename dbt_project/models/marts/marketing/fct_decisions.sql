@@ -154,7 +154,11 @@ decided as (
             when 'post' then 'by post'
             when 'ads' then 'through advertising'
         end as by_channel,
-        case contact_channel when 'email' then 'e-mail address' when 'sms' then 'phone number' end as address
+        case contact_channel
+            when 'email' then 'e-mail address'
+            when 'sms' then 'phone number'
+            when 'ads' then 'e-mail address or phone number'
+        end as address
     from facts
 
 ),
