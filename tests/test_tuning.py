@@ -76,6 +76,7 @@ def features(seed: int) -> Features:
         products=past.products,
         customers=nothing,
         popularity=by_sales.select("product_id", rank=pl.int_range(1, pl.len() + 1)),
+        popularity_by_country=nothing,
         product_topics=NO_PRODUCTS,
         rested_products=nothing,
         limits=Limits(TopicRules(nothing, NO_PRODUCTS)),
