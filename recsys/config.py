@@ -14,6 +14,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from recsys.contracts import CONTRACTS
+from recsys.delivery.settings import Deliver
 from recsys.errors import ConfigError
 from recsys.list_settings import Reasons, Variety
 from recsys.settings import Settings
@@ -240,6 +241,7 @@ class Channel(Settings):
     skip_unchanged: bool = Field(
         False, description="Hold back as nothing_new whose list is, item by item, the one last exported on this channel"
     )
+    deliver: Deliver | None = Field(None, description="Where its files go; left out: they stay, and people import them")
 
 
 class Cap(Settings):
@@ -408,6 +410,17 @@ class Shop(Settings):
                 )
             if channel.kind == "email_file" and channel.contact_channel is not ContactChannel.EMAIL:
                 raise ValueError(f"channels: {channel.name}: an email_file goes with contact_channel email")
+        return self
+
+    @model_validator(mode="after")
+    def _targets_lie_outside(self) -> "Shop":
+        for channel in self.channels:
+            folder = channel.deliver.local_folder if channel.deliver else None
+            if folder is not None and folder.resolve().is_relative_to(self.root):
+                raise ValueError(
+                    f"channels: {channel.name}: deliver.to lies below data_root, whose folders nothing else writes to; "
+                    "name a folder outside"
+                )
         return self
 
     @property
