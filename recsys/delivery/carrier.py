@@ -21,8 +21,9 @@ class Carrier(ABC):
     def parts(self) -> list[Part]:
         """What leaves, in that order; the same published files always give the same parts.
 
-        A message is in exactly one of them. Parts of one file are named so that sorted names (numbers as numbers) are
-        the file's order: that is how it is known later which customer was in which part.
+        A message is in exactly one of them. A part is named as its file, or `<file>#<number>` for a batch of its rows,
+        so that sorted names (numbers as numbers) are the order of the rows: that is how it is known later which
+        customer was in which part.
         """
 
     @abstractmethod

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from recsys.delivery.audiences import Audience
 from recsys.delivery.carrier import Carrier
-from recsys.delivery.journal import Journal, Outcome, Part, State, Step
+from recsys.delivery.journal import Journal, Outcome, Part, State, Step, natural
 from recsys.delivery.targets import Target
 from recsys.errors import CannotDeliver, Transient
 from recsys.manifest import MANIFEST
@@ -136,8 +136,3 @@ class FileCarrier(Carrier):
 
 def _aside(part: Part) -> str:
     return f".{part.name}.part"
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """A sorting key: numbers within a name as numbers."""
-    return [(int(piece), "") if piece.isdigit() else (0, piece) for piece in re.split(r"(\d+)", name)]

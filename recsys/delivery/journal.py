@@ -15,6 +15,7 @@ never leaves again. Both are refused here, whoever asks.
 """
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -247,3 +248,8 @@ def is_delivered(night: Night, channel: str) -> bool:
     """Whether a delivery began and every part of it is acknowledged."""
     found = outcome(night, channel)
     return bool(found) and all(it is Outcome.ACKNOWLEDGED for it in found.values())
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A sorting key for names of parts: numbers within a name as numbers."""
+    return [(int(piece), "") if piece.isdigit() else (0, piece) for piece in re.split(r"(\d+)", name)]

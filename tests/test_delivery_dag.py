@@ -1,0 +1,103 @@
+"""Deliveries by the real DAG: one that fails keeps nothing back, and is mended by redeliver_export."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import duckdb
+import pytest
+import toy
+from airflow_run import airflow, run_dag
+from delivery_faults import Inbox
+
+from recsys.config import Shop, load_shop
+from recsys.delivery.journal import outcome
+from recsys.night import Night
+
+REDELIVER = "redeliver_export"
+
+
+class Run:
+    """A toy shop whose mails go to a folder that is there, and whose CRM file to one that is not."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "airflow"
+        shop = toy.write_shop(folder / "shop")
+        self.mails, self.crm = Inbox(folder / "mails"), folder / "crm"
+        content = shop.path.read_text()
+        for name, to in (("email_file", self.mails.folder), ("crm_file", self.crm)):
+            content = content.replace(f"name: {name},", f"name: {name}, deliver: {{to: 'file://{to}'}},")
+        shop.path.write_text(content)
+        self.shop: Shop = load_shop(shop.path)
+        self.night = Night(self.shop, toy.RUN_DATE)
+
+    def redeliver(self, **conf: str) -> subprocess.CompletedProcess[str]:
+        return airflow(
+            "dags",
+            "test",
+            REDELIVER,
+            "2026-04-01",
+            "--conf",
+            json.dumps(conf),
+            home=self.home,
+            shop_file=self.shop.path,
+        )
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, subprocess.CompletedProcess[str]]:
+    run = Run(tmp_path_factory.mktemp("nights"))
+    return run, run_dag(run.night.run_date, run.home, run.shop.path)
+
+
+def states(run: Run) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(run.night.analysts), read_only=True) as con:
+        return con.execute(
+            "SELECT channel, customer_id, state FROM contact_history ORDER BY channel, customer_id"
+        ).fetchall()
+
+
+def test_a_delivery_that_fails_turns_the_night_red_and_keeps_nothing_else_back(first) -> None:
+    run, done = first
+    assert done.returncode != 0
+    assert "The folder must be there" in done.stdout
+    assert run.mails.lying() == [
+        "check_in_email_file_20260331.csv",
+        "check_in_email_file_20260331.manifest.json",
+        "email_file_20260331.csv",
+        "email_file_20260331.manifest.json",
+        "email_file_clear_20260331.csv",
+        "email_file_remove_20260331.csv",
+    ]
+    assert states(run) == [
+        ("crm_file", "ann", "pending"),
+        ("crm_file", "ben", "pending"),
+        ("email_file", "ann", "acknowledged"),
+        ("email_file", "ben", "acknowledged"),
+    ]
+    text = run.night.page.read_text()
+    assert "“Deliver: crm_file” stopped." in text
+
+
+def test_redeliver_brings_what_is_missing_and_nothing_twice(first) -> None:
+    run, _ = first
+    run.crm.mkdir()
+    for path in run.mails.folder.iterdir():
+        path.unlink()
+    done = run.redeliver(run_date=toy.RUN_DATE.isoformat())
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert run.mails.lying() == []
+    assert len(list(run.crm.iterdir())) == 6
+    assert {state for _, _, state in states(run)} == {"acknowledged"}
+    assert "“Deliver: crm_file” stopped." not in run.night.page.read_text()
+
+
+@pytest.mark.parametrize(
+    "conf", [{}, {"run_date": "2026-03-31", "force": "yes"}, {"run_date": "2026-03-31", "channel": "x"}]
+)
+@pytest.mark.thorough
+def test_a_conf_that_is_not_allowed_delivers_nothing(first, conf: dict[str, str]) -> None:
+    run, _ = first
+    before = outcome(run.night, "email_file")
+    assert run.redeliver(**conf).returncode != 0
+    assert outcome(run.night, "email_file") == before
