@@ -139,7 +139,7 @@ class ApiCarrier(Carrier):
 
     def _send(self, piece: Slice, journal: Journal) -> None:
         if piece.problem:
-            self._refuse({piece: piece.problem}, journal)
+            self._refuse([(piece, piece.problem)], journal)
         elif begun := self._pieces_on_record(piece, journal):
             journal.split(piece.name, [part.part for part in begun], reason="was being cut when it was interrupted")
         else:
@@ -170,8 +170,9 @@ class ApiCarrier(Carrier):
         if answer.fate is Fate.ACCEPTED:
             self._doubts = self._refusals = 0
             taken = self.accepted(answer, piece.records)
-            reason = _written(taken.problems) if taken else f"{answer.reason}, with an answer that cannot be read"
-            journal.append(piece.name, State.EXPORTED, Step.SENT, receipt=taken.receipt if taken else "", reason=reason)
+            receipt = taken.receipt if taken else journal.entry(piece.name).receipt
+            reason = _written(taken.problems) if taken else UNREADABLE
+            journal.append(piece.name, State.EXPORTED, Step.SENT, receipt=receipt, reason=reason)
         elif answer.fate is Fate.UNKNOWN:
             self._doubts += 1
             log.info("%s: %s; it is not sent again, the tool is asked", piece.name, answer.reason)
@@ -192,22 +193,22 @@ class ApiCarrier(Carrier):
         self._refusals += 1
         problems = {piece.first + row: problem for row, problem in named if row is not None}
         if len(piece.records) == 1:
-            self._refuse({piece: next((problem for _, problem in named), Problem(answer.reason))}, journal)
+            self._refuse([(piece, next((problem for _, problem in named), Problem(answer.reason)))], journal)
         else:
             pieces = piece.around(problems) if problems else piece.halves()
             journal.split(piece.name, [part.part for part in pieces], reason=answer.reason)
-            self._refuse({part: problems[part.first] for part in pieces if part.first in problems}, journal)
+            self._refuse([(part, problems[part.first]) for part in pieces if part.first in problems], journal)
         if self._refusals >= REFUSALS_IN_A_ROW:
             raise CannotDeliver(
                 f"{self.target}: {self._refusals} requests in a row were refused ({answer.reason}), so more is wrong "
                 "than single records. Compare the channel's fields with what the tool takes, then run deliver again."
             )
 
-    def _refuse(self, problems: dict[Slice, Problem], journal: Journal) -> None:
+    def _refuse(self, problems: Sequence[tuple[Slice, Problem]], journal: Journal) -> None:
         """Records that are not taken: each a part by itself that certainly did not arrive."""
-        for piece, problem in problems.items():
+        for piece, problem in problems:
             journal.append(piece.name, State.FAILED, Step.REFUSED, reason=str(problem))
-        self._enter({piece.name: [(self.identifier(piece.records[0]), problem)] for piece, problem in problems.items()})
+        self._enter({piece.name: [(self.identifier(piece.records[0]), problem)] for piece, problem in problems})
 
     def _look_for(self, piece: Slice, journal: Journal) -> None:
         """Ask the tool about a part in doubt."""
