@@ -33,14 +33,31 @@ MODULES = {
     "decide": "recsys.decide",
     "render": "recsys.channels.render",
     "export": "recsys.export",
+    "deliver": "recsys.delivery.stage",
     "evaluate": "recsys.evaluation.stage",
     "publish": "recsys.publish",
     "report": "recsys.report.page",
 }
 """Where each stage's `run` is. They differ a lot in what they import, so each is imported when it is its turn."""
 
-STAGES = ("ingest", "features", "recommend", "decide", "render", "gate", "export", "evaluate", "publish", "report")
-"""The order of a night. The gate belongs to the room `expectations`, which this package does not import."""
+STAGES = (
+    "ingest",
+    "features",
+    "recommend",
+    "decide",
+    "render",
+    "gate",
+    "export",
+    "deliver",
+    "evaluate",
+    "publish",
+    "report",
+)
+"""The order of a night; export and deliver run once per channel.
+
+The gate belongs to the room `expectations`, which this package does not import."""
+
+PER_CHANNEL = ("export", "deliver")
 
 BEFORE_THE_GATE = STAGES[: STAGES.index("gate")]
 """A verdict is about what these stages made, so it ends when one of them begins."""
@@ -62,9 +79,9 @@ def work_of(stage: str, channel: str | None = None) -> Callable[[Night], Counts]
             f"stage is {stage!r}, allowed: {', '.join(MODULES)}; for the gate: python -m expectations.gate"
         )
     run = importlib.import_module(MODULES[stage]).run
-    if stage == "export":
+    if stage in PER_CHANNEL:
         if channel is None:
-            raise ConfigError("the stage export needs a channel")
+            raise ConfigError(f"the stage {stage} needs a channel")
         return partial(run, channel=channel)
     return run  # type: ignore[no-any-return]
 
@@ -113,34 +130,40 @@ def _peak_mib() -> int:
 def run_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) -> bool:
     """Run every stage of a night without Airflow, each in a process of its own; True when all of them passed.
 
-    The report is written however the night went. The processes end when this one does.
+    A delivery that fails keeps nothing else back, nor does one that waits for an approval. The report is written
+    however the night went. The processes end when this one does.
     """
     night = open_night(shop_file, run_date)
     private_folder(night.shop.root)
-    passed = True
+    passed = delivered = True
     for stage in STAGES[:-1]:
-        channels: list[str | None] = (
-            [*importlib.import_module(MODULES["export"]).channels(night)] if stage == "export" else [None]
-        )
-        for channel in channels:
-            passed = passed and _in_process(shop_file, run_date, stage, channel, progress)
-    return _in_process(shop_file, run_date, "report", None, progress) and passed
+        for channel in _channels_of(stage, night):
+            if stage != "deliver":
+                passed = passed and _in_process(shop_file, run_date, stage, channel, progress)
+            elif passed:
+                delivered = _in_process(shop_file, run_date, stage, channel, progress) and delivered
+    return _in_process(shop_file, run_date, "report", None, progress) and passed and delivered
+
+
+def _channels_of(stage: str, night: Night) -> list[str | None]:
+    """The channels that a stage runs for, one after the other; None for a stage of all of them together."""
+    return [*importlib.import_module(MODULES[stage]).channels(night)] if stage in PER_CHANNEL else [None]
 
 
 def rebuild_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) -> bool:
     """Make a published night's data again from the inputs it had; True when every stage passed.
 
     What was published stays: only channels that have their files are exported again, which changes nothing after an
-    erasure. Each stage runs in a process of its own. The report is written however it went.
+    erasure; and nothing is delivered. Each stage runs in a process of its own. The report is written however it went.
     """
     night = open_night(shop_file, run_date)
     passed = True
     for stage in STAGES[:-1]:
-        channels: list[str | None] = [None]
-        if stage == "export":
-            exported = importlib.import_module(MODULES["export"]).channels(night)
-            channels = [channel for channel in exported if (night.audience(channel) / SUCCESS).is_file()]
-        for channel in channels:
+        if stage == "deliver":
+            continue
+        for channel in _channels_of(stage, night):
+            if channel is not None and not (night.audience(channel) / SUCCESS).is_file():
+                continue
             passed = passed and _in_process(shop_file, run_date, stage, channel, progress, quiet=True)
     return _in_process(shop_file, run_date, "report", None, progress, quiet=True) and passed
 

@@ -6,31 +6,9 @@ have arrived.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 from recsys.delivery.journal import Journal, Outcome, Part
-from recsys.manifest import Published
-from recsys.night import Night
-
-
-@dataclass(frozen=True)
-class Audience:
-    """A published audience that is to be delivered: its folder, read and verified, and which night's it is."""
-
-    night: Night
-    name: str
-    folder: Path
-    published: Published
-
-
-@dataclass(frozen=True)
-class Load:
-    """A part, and the customers whose messages are in it: none for files that plan no message."""
-
-    part: Part
-    customers: Sequence[str] = ()
 
 
 class Carrier(ABC):
@@ -40,23 +18,24 @@ class Carrier(ABC):
     """Where to, as it may be shown: no credentials."""
 
     @abstractmethod
-    def loads(self) -> Iterator[Load]:
-        """The parts, in the order in which they leave; the same published files always give the same parts.
+    def parts(self) -> list[Part]:
+        """What leaves, in that order; the same published files always give the same parts.
 
-        Every customer of the audience is in exactly one of them.
+        A message is in exactly one of them. Parts of one file are named so that sorted names (numbers as numbers) are
+        the file's order: that is how it is known later which customer was in which part.
         """
 
     @abstractmethod
     def carry(self, part: Part, journal: Journal) -> None:
         """Bring one part on from where its journal says it is, as far as it goes now.
 
-        Afterwards the journal says what became of it; a part in doubt is asked for, never sent. A target that refuses
-        the part is an entry in the journal and no error. Raises Transient when waiting may help, CannotDeliver when
-        nothing can be delivered there at all (a wrong host key, a wrong password).
+        Afterwards the journal says what became of it; what may have arrived is asked for, never sent. A target that
+        refuses the part is a line in the journal and no error. Raises Transient when waiting may help, CannotDeliver
+        when nothing can be delivered there at all (a wrong host key, a wrong password).
         """
 
-    def is_last(self, part: Part) -> bool:  # noqa: ARG002
-        """Whether the part says that all others are there, and so leaves only after them."""
+    def waits_for_others(self, part: Part) -> bool:  # noqa: ARG002
+        """Whether the part says that all others are there, and so leaves only when they are."""
         return False
 
     def close(self) -> None:  # noqa: B027
@@ -64,7 +43,7 @@ class Carrier(ABC):
 
 
 def open_parts(journal: Journal) -> Iterator[Part]:
-    """Every part that is not acknowledged, once each, those that a split adds on the way included."""
+    """Every part that is not acknowledged, once each, also those that a split adds on the way."""
     seen: set[str] = set()
     while left := [e.part for e in journal.entries if e.part not in seen and e.outcome is not Outcome.ACKNOWLEDGED]:
         seen.add(left[0])

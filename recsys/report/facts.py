@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recsys.audit import Check, Verdict
 from recsys.channels.check_in import CHECK_IN
+from recsys.delivery import audiences as delivered
 from recsys.errors import RecsysError
 from recsys.files import read_json
 from recsys.manifest import Published, read_published
@@ -144,7 +145,8 @@ class Facts:
 def stages_of(night: Night) -> tuple[str, ...]:
     """The stages of a whole night before its report, in order."""
     exports = (f"export.{channel}" for channel in channels_of(night))
-    return ("ingest", "features", "recommend", "decide", "render", "gate", *exports, "evaluate", "publish")
+    delivers = (f"deliver.{channel}" for channel in delivered.channels(night))
+    return ("ingest", "features", "recommend", "decide", "render", "gate", *exports, *delivers, "evaluate", "publish")
 
 
 def channels_of(night: Night) -> tuple[str, ...]:
