@@ -1,8 +1,8 @@
-"""Deliveries killed at every one of their steps and then run again, each in a night of its own below a folder.
+"""Deliveries killed at one of their steps and then run again, each in a night of its own below a folder.
 
-`python tests/api_delivery_killed.py TOOL HOST FOLDER` forks a child per step, kills it there, and lets another one
-finish; it prints how many steps there were as JSON. A step is a line of a journal (before it, in the middle of it, after
-it) or a request (before and after it). Polars is not used before forking.
+`python tests/api_delivery_killed.py TOOL HOST FOLDER EVERY` forks a child for every so many steps, kills it there, and
+lets another one finish; it prints as JSON how many steps there were. A step is a line of a journal (before it, in the middle of it,
+after it) or a request (before and after it). Polars is not used before forking.
 """
 
 import json
@@ -19,6 +19,7 @@ from api_delivery import delivered_at_last
 from publisher_faults import night_below
 from tool_servers import Braze, Klaviyo, Server
 
+from recsys.delivery import api
 from recsys.delivery.journal import Journal
 
 
@@ -89,9 +90,10 @@ def forked(run: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main(tool: str, host: str, folder: Path) -> None:
+def main(tool: str, host: str, folder: Path, every: int) -> None:
+    api._certificates()
     server = (DistantKlaviyo if tool == "klaviyo" else DistantBraze)(host)
-    extra = {"updates": 5} if tool == "braze" else {}
+    extra = {"updates": 2} if tool == "braze" else {}
 
     def finished(step: int) -> None:
         delivered_at_last(server, night_below(folder / str(step)), tool, **extra)
@@ -107,9 +109,9 @@ def main(tool: str, host: str, folder: Path) -> None:
     while forked(partial(killed, step)) == -signal.SIGKILL:
         if code := forked(partial(finished, step)):
             raise SystemExit(f"step {step}: exit code {code}")
-        step += 1
+        step += every
     print(json.dumps({"steps": step}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))

@@ -1,6 +1,7 @@
 """Delivery to tools' APIs, against servers that answer as the tools' documentation says: each record at most once,
 every good one there, every error on record, whatever goes wrong."""
 
+import hashlib
 import json
 import logging
 import subprocess
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 import pytest
 from api_delivery import (
+    SILENCE,
     Time,
     braze_lines,
     carrier_to,
@@ -25,17 +27,27 @@ from api_delivery import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from tool_servers import FAULTS, KEY, Braze, Klaviyo, Server, running
 
-from recsys.delivery.api import Pace, connect
+from recsys.config import load_shop
+from recsys.delivery import api_carrier, stage
+from recsys.delivery.api import Clock, Pace, connect
 from recsys.delivery.batches import Batch, Problem, as_json, require_no_consent, slice_of
 from recsys.delivery.credentials import Connection
-from recsys.delivery.journal import Journal, Outcome, State
+from recsys.delivery.journal import Journal, Outcome, State, is_delivered
 from recsys.erasure.audiences import Audiences
 from recsys.errors import CannotDeliver, ConfigError, Transient
 from recsys.night import Night
 
 KLAVIYO_FILE, BRAZE_FILE = "klaviyo_20260331.json", "braze_20260331.jsonl"
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder in memory where there is one: every line of a journal is synced."""
+    with TemporaryDirectory(dir=memory()) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
@@ -77,7 +89,7 @@ def test_klaviyo_takes_profiles_and_its_job_is_read_back(klaviyo: Klaviyo, tmp_p
         "job job-2: 1 in all, 1 completed, 0 failed",
     ]
     assert klaviyo.bodies[0] == json.loads(klaviyo_lines(["ok1", "ok2"]))
-    assert not (night.ledger / "errors").exists()
+    assert errors_of(night, "klaviyo").is_empty()
 
 
 def test_profiles_that_a_job_refuses_are_on_record_without_values(klaviyo: Klaviyo, tmp_path: Path) -> None:
@@ -99,8 +111,8 @@ def test_klaviyo_names_bad_profiles_and_the_rest_arrives_without_them(klaviyo: K
     journal = deliver(klaviyo, night, "klaviyo")
     assert klaviyo.received == {"ok1": 1, "ok3": 1, "ok4": 1}
     assert states(journal) == {
-        **{"1:1": "acknowledged", "1:2": "failed"},
-        **{"1:3-4": "acknowledged", "1:5": "failed"},
+        **{"1:1": "acknowledged", "1:2": "declined"},
+        **{"1:3-4": "acknowledged", "1:5": "declined"},
     }
     assert errors_of(night, "klaviyo").select("customer_id", "code", "detail").rows() == [
         ("named2", "invalid", "email"),
@@ -114,7 +126,7 @@ def test_a_bad_profile_that_nobody_names_is_found_by_halving(klaviyo: Klaviyo, t
     night = klaviyo_night(tmp_path, ids)
     journal = deliver(klaviyo, night, "klaviyo")
     assert klaviyo.received == {each: 1 for each in ids if each != "fatal7"}
-    assert states(journal)["1:8"] == "failed"
+    assert states(journal)["1:8"] == "declined"
     assert errors_of(night, "klaviyo").select("customer_id", "code").rows() == [("fatal7", "status 400")]
 
 
@@ -124,7 +136,7 @@ def test_a_request_whose_answer_was_lost_is_found_among_the_jobs(klaviyo: Klaviy
         night = klaviyo_night(tmp_path / fault, [f"ok{number}a", f"ok{number}b"])
         klaviyo.take({"data": {"attributes": {"profiles": {"data": [{"attributes": {"email": "x@y.z"}}] * 2}}}})
         klaviyo.faults.append(fault)
-        journal = deliver(klaviyo, night, "klaviyo")
+        journal = deliver(klaviyo, night, "klaviyo", answer=SILENCE)
         assert states(journal) == {"1": "acknowledged"}, fault
         assert klaviyo.received[f"ok{number}a"] == 1
         assert [method for method, _ in klaviyo.requests].count("POST") == number + 1
@@ -134,15 +146,16 @@ def test_a_request_that_is_in_no_job_stays_in_doubt_and_the_rest_goes_on(klaviyo
     for number, fault in enumerate(("500_before", "silence_before", "reset_before")):
         night = klaviyo_night(tmp_path / fault, [f"ok{number}"], [f"ok{number}b"])
         klaviyo.faults.append(fault)
-        assert states(deliver(klaviyo, night, "klaviyo")) == {"1": "in_doubt", "2": "acknowledged"}, fault
-        assert states(deliver(klaviyo, night, "klaviyo")) == {"1": "in_doubt", "2": "acknowledged"}, fault
+        for _ in range(2):
+            journal = deliver(klaviyo, night, "klaviyo", answer=SILENCE)
+            assert states(journal) == {"1": "in_doubt", "2": "acknowledged"}, fault
         assert klaviyo.received[f"ok{number}"] == 0
         assert klaviyo.received[f"ok{number}b"] == 1
 
 
 def test_a_job_of_another_delivery_of_the_same_people_settles_no_doubt(klaviyo: Klaviyo, tmp_path: Path) -> None:
     night = klaviyo_night(tmp_path, ["ok1", "ok2"])
-    klaviyo.faults.append("silence_before")
+    klaviyo.faults.append("reset_before")
     deliver(klaviyo, night, "klaviyo")
     other = published(tmp_path, "second", {"second_20260331.json": klaviyo_lines(["ok1", "ok2"])}, ["ok1", "ok2"])
     assert states(deliver(klaviyo, other, "second")) == {"1": "acknowledged"}
@@ -152,7 +165,7 @@ def test_a_job_of_another_delivery_of_the_same_people_settles_no_doubt(klaviyo: 
 def test_while_two_parts_of_the_same_size_are_in_doubt_a_job_is_nobodys(klaviyo: Klaviyo, tmp_path: Path) -> None:
     night = klaviyo_night(tmp_path, ["ok1", "ok2"])
     other = published(tmp_path, "second", {"second_20260331.json": klaviyo_lines(["ok1", "ok2"])}, ["ok1", "ok2"])
-    klaviyo.faults += ["silence_before", "silence_after"]
+    klaviyo.faults += ["reset_before", "reset_after"]
     assert states(deliver(klaviyo, night, "klaviyo")) == {"1": "in_doubt"}
     assert states(deliver(klaviyo, other, "second")) == {"1": "in_doubt"}
 
@@ -168,7 +181,7 @@ def test_a_job_that_never_ends_stays_exported_and_is_read_by_a_later_run(tmp_pat
         assert klaviyo.received == {"ok1": 1, "ok2": 1}
 
 
-def test_a_cancelled_job_is_for_a_person(tmp_path: Path) -> None:
+def test_a_cancelled_job_is_for_a_zebra(tmp_path: Path) -> None:
     with running(klaviyo := Klaviyo(ends="cancelled")):
         night = klaviyo_night(tmp_path, ["ok1"])
         assert states(deliver(klaviyo, night, "klaviyo")) == {"1": "in_doubt"}
@@ -192,7 +205,7 @@ def test_a_wrong_list_stops_the_delivery_and_is_no_records_fault(klaviyo: Klaviy
     with pytest.raises(CannotDeliver, match=r"status 400\..*host and settings"):
         deliver(klaviyo, night, "klaviyo", list_id="NOPE")
     assert states(Journal.open(night, "klaviyo")) == {"1": "failed"}
-    assert not (night.ledger / "errors").exists()
+    assert errors_of(night, "klaviyo").is_empty()
     deliver(klaviyo, night, "klaviyo", list_id="LIST1")
     assert klaviyo.received == {"ok1": 1, "ok2": 1}
     assert klaviyo.bodies[-1]["data"]["relationships"] == {"lists": {"data": [{"type": "list", "id": "LIST1"}]}}
@@ -219,7 +232,7 @@ def test_a_profile_that_is_too_large_or_nameless_is_not_sent(klaviyo: Klaviyo, t
     del profiles[1]["attributes"]["external_id"], profiles[1]["attributes"]["email"]
     content = f"{json.dumps(bodies[0])}\n".encode()
     night = published(tmp_path, "klaviyo", {KLAVIYO_FILE: content}, ["ok1", "ok2", "ok3"])
-    assert states(deliver(klaviyo, night, "klaviyo")) == {"1:1": "failed", "1:2": "failed", "1:3": "acknowledged"}
+    assert states(deliver(klaviyo, night, "klaviyo")) == {"1:1": "declined", "1:2": "declined", "1:3": "acknowledged"}
     assert klaviyo.received == {"ok3": 1}
     assert errors_of(night, "klaviyo").select("customer_id", "code").rows() == [
         ("ok1", "too_large"),
@@ -289,11 +302,6 @@ def test_a_plain_null_clears_an_attribute_and_leaves(braze: Braze, tmp_path: Pat
     deliver(braze, night, "braze")
     assert [record["external_id"] for body in braze.bodies for record in body["attributes"]] == ["gone1", "ok1"]
     assert braze.bodies[0]["attributes"][0]["rec_1_id"] is None
-    loads = list(carrier_to(braze, night, "braze").loads())
-    assert [(load.part.name, list(load.customers)) for load in loads] == [
-        ("braze_clear_20260331.jsonl#1", []),
-        ("braze_20260331.jsonl#1", ["ok1"]),
-    ]
 
 
 def test_a_contract_that_takes_fewer_updates_is_answered_by_smaller_requests(tmp_path: Path) -> None:
@@ -312,7 +320,8 @@ def test_braze_cannot_tell_so_a_request_without_an_answer_stays_in_doubt(braze: 
         night = braze_night(tmp_path / fault, [f"ok{number}x{each}" for each in range(51)])
         braze.faults.append(fault)
         for _ in range(2):
-            assert states(deliver(braze, night, "braze")) == {"1": "in_doubt", "2": "acknowledged"}, fault
+            journal = deliver(braze, night, "braze", answer=SILENCE)
+            assert states(journal) == {"1": "in_doubt", "2": "acknowledged"}, fault
     assert max(braze.received.values()) == 1
 
 
@@ -365,11 +374,14 @@ def test_a_tool_that_stops_answering_does_not_put_every_part_in_doubt(braze: Bra
     assert list(states(Journal.open(night, "braze")).values()) == ["in_doubt"] * 3 + ["pending"] * 7
 
 
-def test_a_tool_that_refuses_everything_is_not_asked_about_everybody(braze: Braze, tmp_path: Path) -> None:
+def test_a_tool_that_refuses_everything_is_not_asked_about_everybody(
+    braze: Braze, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     night = braze_night(tmp_path, [f"fatal{number}" for number in range(400)])
-    with pytest.raises(CannotDeliver, match="200 requests in a row were refused"):
+    monkeypatch.setattr(api_carrier, "REFUSALS_IN_A_ROW", 30)
+    with pytest.raises(CannotDeliver, match="30 requests in a row were refused"):
         deliver(braze, night, "braze")
-    assert len(braze.requests) == 200
+    assert len(braze.requests) == 30
 
 
 def test_a_wrong_key_ends_the_run_and_nothing_is_in_doubt(braze: Braze, klaviyo: Klaviyo, tmp_path: Path) -> None:
@@ -380,7 +392,7 @@ def test_a_wrong_key_ends_the_run_and_nothing_is_in_doubt(braze: Braze, klaviyo:
         carrier = carrier_to(server, night, channel)
         carrier.api.client.auth = ("somebody", "else")
         journal = Journal.open(night, channel)
-        journal.plan(load.part for load in carrier.loads())
+        journal.plan(carrier.parts())
         with pytest.raises(CannotDeliver, match=r"status 401.*does not take this key"):
             carrier.carry(journal.part(journal.entries[0].part), journal)
         assert journal.entries[0].outcome in {Outcome.FAILED, Outcome.PENDING}
@@ -396,26 +408,38 @@ def test_an_acknowledged_part_never_leaves_again(braze: Braze, tmp_path: Path) -
     assert len(braze.requests) == 1
 
 
-def test_what_was_refused_can_be_tried_again_and_its_errors_go(braze: Braze, tmp_path: Path) -> None:
+def test_a_record_that_the_tool_declines_is_not_offered_again_that_night(braze: Braze, tmp_path: Path) -> None:
     night = braze_night(tmp_path, ["ok1", "named2"])
-    deliver(braze, night, "braze")
-    assert errors_of(night, "braze")["customer_id"].to_list() == ["named2"]
+    for _ in range(2):
+        journal = deliver(braze, night, "braze")
+        assert states(journal) == {"1:1": "acknowledged", "1:2": "declined"}
+        assert not journal.unsettled
+    assert len(braze.requests) == 2
+    assert is_delivered(night, "braze")
+
+
+def test_where_nobody_was_taken_the_night_is_not_delivered_and_can_be_tried_again(braze: Braze, tmp_path: Path) -> None:
+    night = braze_night(tmp_path, ["named1", "named2"])
+    journal = deliver(braze, night, "braze")
+    assert states(journal) == {"1:1": "declined", "1:2": "declined"}
+    assert not is_delivered(night, "braze")
+    with pytest.raises(CannotDeliver, match="not delivered"):
+        stage.require_arrived(journal)
+    assert errors_of(night, "braze")["customer_id"].to_list() == ["named1", "named2"]
     braze.judge = lambda body: None  # type: ignore[method-assign]
-    assert set(states(deliver(braze, night, "braze")).values()) == {"acknowledged"}
-    assert braze.received == {"ok1": 1, "named2": 1}
+    assert states(deliver(braze, night, "braze")) == {"1:1": "acknowledged", "1:2": "acknowledged"}
+    assert braze.received == {"named1": 1, "named2": 1}
     assert errors_of(night, "braze").is_empty()
 
 
 def test_a_night_of_which_rows_were_erased_is_not_delivered_any_more(braze: Braze, tmp_path: Path) -> None:
     night = braze_night(tmp_path, [f"ok{number}" for number in range(60)])
     journal = Journal.open(night, "braze")
-    journal.plan(load.part for load in carrier_to(braze, night, "braze").loads())
+    journal.plan(carrier_to(braze, night, "braze").parts())
     path = night.audience("braze") / BRAZE_FILE
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:40]))
     manifest = night.audience("braze") / "manifest.json"
     content = json.loads(manifest.read_text())
-    import hashlib
-
     content["files"][0]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     manifest.write_text(json.dumps(content))
     (night.audience("braze") / "_SUCCESS").write_text(hashlib.sha256(manifest.read_bytes()).hexdigest())
@@ -438,6 +462,25 @@ def test_erased_people_leave_the_errors_too(braze: Braze, tmp_path: Path) -> Non
 
     Audiences(night.shop.root, Marks()).redact(date(2026, 4, 1))  # type: ignore[arg-type]
     assert errors_of(night, "braze")["customer_id"].to_list() == ["late3"]
+
+
+def test_the_stage_delivers_over_the_connection_of_the_environment(
+    braze: Braze, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is stood in for but the tool: the section of the shop file, the variable, the pace, the summary."""
+    night = braze_night(tmp_path, [*(f"ok{number}" for number in range(60)), "late1"])
+    path = tmp_path / "shop.yaml"
+    channel = "{name: braze, kind: crm_file, deliver: {to: 'api:braze', connection: braze_eu}}"
+    path.write_text(path.read_text().replace("{name: email_file, kind: email_file}", channel))
+    night = Night(load_shop(path), night.run_date)
+    monkeypatch.setenv("RECSYS_CONNECTION_BRAZE_EU", json.dumps({"host": braze.host, "password": KEY}))
+    for _ in range(2):
+        done = stage.run(night, "braze")
+        assert done["target"] == "api:braze"
+        assert (done["parts"], done["acknowledged"], done["in_doubt"]) == (2, 2, 0)
+    assert set(braze.received.values()) == {1}
+    assert len(braze.received) == 61
+    assert errors_of(night, "braze")["customer_id"].to_list() == ["late1"]
 
 
 # What may be sent at all
@@ -502,15 +545,15 @@ def test_the_key_and_the_people_are_in_no_log_no_error_no_journal(
     said = []
     for server in (Klaviyo(), Braze()):
         with running(server):
-            for number, fault in enumerate((*FAULTS, *["429"] * 7, "ok")):
+            for number, fault in enumerate((*FAULTS, "ok")):
                 folder = tmp_path / f"{type(server).__name__}{number}"
-                ids = [f"ok{number}person", f"late{number}person", f"fatal{number}person"]
+                ids = [f"ok{number}zebra", f"late{number}zebra", f"fatal{number}zebra"]
                 is_klaviyo = isinstance(server, Klaviyo)
                 night = klaviyo_night(folder, ids) if is_klaviyo else braze_night(folder, ids)
                 channel = "klaviyo" if is_klaviyo else "braze"
                 server.faults.append(fault)
                 try:
-                    journal = deliver(server, night, channel)
+                    journal = deliver(server, night, channel, answer=SILENCE)
                 except (Transient, CannotDeliver) as error:
                     said.append(str(error))
                     journal = Journal.open(night, channel)
@@ -521,14 +564,10 @@ def test_the_key_and_the_people_are_in_no_log_no_error_no_journal(
     assert "job job-1" in text
     assert "HTTP/1.1" in text or "http11" in text
     assert KEY not in text
-    assert "person" not in text
+    assert "zebra" not in text
 
 
 def test_a_key_is_not_sent_in_clear() -> None:
-    from pydantic import SecretStr
-
-    from recsys.delivery.api import Clock
-
     for host, password, said in (
         ("http://rest.example.com", KEY, "would send the key in clear"),
         ("https://rest.example.com", "", "no password"),
@@ -561,7 +600,7 @@ def test_other_files_than_json_lines_say_what_to_do(braze: Braze, klaviyo: Klavi
 # Laws
 
 ROWS = st.integers(0, 40)
-MOST_STEPS = 150
+MOST_STEPS = 140
 
 
 @given(ROWS, st.sets(st.integers(0, 39)), st.integers(1, 9), st.integers(30, 300))
@@ -584,7 +623,8 @@ def test_parts_hold_every_record_once_in_order_and_keep_the_limits(
 
 
 KINDS = st.sampled_from(["ok"] * 8 + ["late", "named", "fatal"])
-MISFORTUNE = st.lists(st.sampled_from(["ok", "ok", *FAULTS]), max_size=14)
+QUICK = [fault for fault in FAULTS if not fault.startswith("silence")]
+MISFORTUNE = st.lists(st.sampled_from(["ok", "ok", *QUICK]), max_size=14)
 
 
 def check_laws(server: Server, night: Night, channel: str, ids: list[str], journal: Journal, **extra: int) -> None:
@@ -592,9 +632,7 @@ def check_laws(server: Server, night: Night, channel: str, ids: list[str], journ
     assert not server.wrong
     assert all(count == 1 for count in server.received.values())
     carrier = carrier_to(server, night, channel, **extra)
-    customers = [each for load in carrier.loads() for each in load.customers]
-    assert sorted(customers) == sorted(ids)
-    in_error = {*errors_of(night, channel)["customer_id"]} if (night.ledger / "errors" / channel).exists() else set()
+    in_error = {*errors_of(night, channel)["customer_id"]}
     accounted: list[str] = []
     for entry in journal.entries:
         batch = carrier._batch(entry.part.partition(":")[0])
@@ -603,7 +641,7 @@ def check_laws(server: Server, night: Night, channel: str, ids: list[str], journ
         if entry.outcome is Outcome.ACKNOWLEDGED:
             assert all(server.received[each] == 1 for each in people)
             assert {each for each in people if each.startswith("late")} == in_error & {*people}
-        elif entry.outcome is Outcome.FAILED:
+        elif entry.outcome is Outcome.DECLINED:
             assert all(server.received[each] == 0 for each in people)
             assert {*people} <= in_error
             assert all(each.startswith(("named", "fatal")) for each in people)
@@ -653,26 +691,37 @@ def memory() -> Path | None:
 
 
 @pytest.mark.parametrize("tool", ["klaviyo", "braze"])
+def test_killed_and_run_again_nobody_gets_anything_twice(tool: str) -> None:
+    kill_everywhere(tool, every=9)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("tool", ["klaviyo", "braze"])
 def test_killed_at_any_step_and_run_again_nobody_gets_anything_twice(tool: str) -> None:
+    kill_everywhere(tool, every=1)
+
+
+def kill_everywhere(tool: str, every: int) -> None:
     """Kill -9 before, after and in the middle of every line of the journal, and before and after every request."""
-    kinds = [["ok", "ok"], ["named", "ok", "fatal"], ["late", "ok"]]
+    kinds = [["ok", "named"], ["fatal", "late"], ["ok"]]
     is_klaviyo = tool == "klaviyo"
-    extra = {} if is_klaviyo else {"updates": 5}
+    extra = {} if is_klaviyo else {"updates": 2}
     with running(server := Klaviyo() if is_klaviyo else Braze()), TemporaryDirectory(dir=memory()) as folder:
-        nights = []
-        for step in range(MOST_STEPS):
+        nights = {}
+        for step in range(0, MOST_STEPS, every):
             bodies = [[f"{kind}{step}x{line}{row}" for row, kind in enumerate(each)] for line, each in enumerate(kinds)]
             ids, below = [each for body in bodies for each in body], Path(folder) / str(step)
-            nights.append((klaviyo_night(below, *bodies) if is_klaviyo else braze_night(below, ids), ids))
+            nights[step] = (klaviyo_night(below, *bodies) if is_klaviyo else braze_night(below, ids)), ids
         script = Path(__file__).with_name("api_delivery_killed.py")
-        command = [sys.executable, str(script), tool, server.host, folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        command = [sys.executable, str(script), tool, server.host, folder, str(every)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
         assert done.returncode == 0, done.stderr[-3000:]
         steps = json.loads(done.stdout)["steps"]
         assert MOST_STEPS > steps > 40
         doubts = 0
-        for night, ids in nights[:steps]:
+        for step in range(0, steps, every):
+            night, ids = nights[step]
             journal = Journal.open(night, tool)
             check_laws(server, night, tool, ids, journal, **extra)
             doubts += sum(entry.outcome is Outcome.IN_DOUBT for entry in journal.entries)
-        assert 0 < doubts < steps
+        assert 0 < doubts < steps / every

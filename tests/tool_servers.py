@@ -1,4 +1,4 @@
-"""Servers that answer as Klaviyo's and Braze's documentation says, on a real socket, with faults as a test asks for them.
+"""Servers that answer as Klaviyo's and Braze's documentation says, on a real socket, with the faults a test asks for.
 
 What kind of record something is, its identifier says: `ok…` is taken; `late…` is taken into the request but not as a
 record; `named…` makes the whole request refused with its position; `fatal…` makes it refused without one.

@@ -6,9 +6,11 @@ request that never arrived.
 
 import logging
 import re
+import ssl
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx
@@ -141,8 +143,15 @@ def connect(
         headers={**headers, "User-Agent": "recsys"},
         timeout=httpx.Timeout(pace.answer, connect=pace.connect),
         limits=httpx.Limits(max_keepalive_connections=0),
+        verify=_certificates(),
     )
     return Api(f"{url.scheme}://{url.netloc.decode('ascii')}", calls, pace, clock, client)
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Whose certificates are believed, read once per process."""
+    return httpx.create_ssl_context()
 
 
 class _Key(httpx.Auth):

@@ -8,15 +8,16 @@ around them, or in halves until they are found, so that no bad record keeps anot
 import json
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
 from recsys.delivery.answers import Answer, Fate, denied_advice
 from recsys.delivery.api import Api
+from recsys.delivery.audiences import Audience
 from recsys.delivery.batches import Batch, JsonLines, Problem, Record, Slice, as_json, require_no_consent, slice_of
-from recsys.delivery.carrier import Audience, Carrier, Load
+from recsys.delivery.carrier import Carrier
 from recsys.delivery.journal import Entry, Journal, Outcome, Part, State, Step
 from recsys.delivery.record_errors import NOBODY, Identifier, People, enter
 from recsys.errors import CannotDeliver, Transient
@@ -66,6 +67,10 @@ class ApiCarrier(Carrier):
         self._lines = {name: JsonLines(audience.folder / name) for name in sent}
         self._batch = lru_cache(maxsize=1)(self._read)
         self._doubts = self._refusals = self._planned = self._carried = 0
+        self._declined: set[str] = set()
+        """Parts that the tool has just answered about, and so is not asked about again now."""
+        self._stopped: CannotDeliver | Transient | None = None
+        """What ended the delivery: it is true of every further part as well."""
 
     @abstractmethod
     def batch(self, name: str, lines: Sequence[Record], first: Record) -> Batch:
@@ -99,19 +104,32 @@ class ApiCarrier(Carrier):
         """What became of a part that the tool has taken; None while the tool is not done with it."""
         return taken
 
-    def loads(self) -> Iterator[Load]:
+    def parts(self) -> list[Part]:
         if self._left:
             log.info("%s: the API takes no %s; a person has to import these", self.audience.name, ", ".join(self._left))
+        found = []
         for name, lines in self._lines.items():
             for number in range(1, -(-len(lines) // self.lines_per_batch) + 1):
                 batch = self._batch(f"{name}#{number}")
-                for piece in batch.slices(self.most_records, self.most_bytes):
-                    messages = [] if name in self._clear else piece.records
-                    customers = self.people.customers([self.identifier(record) for record in messages])
-                    self._planned += 1
-                    yield Load(piece.part, customers.drop_nulls().to_list())
+                found += [piece.part for piece in batch.slices(self.most_records, self.most_bytes)]
+        self._planned = len(found)
+        return found
 
     def carry(self, part: Part, journal: Journal) -> None:
+        if self._stopped:
+            raise self._stopped
+        if part.name in self._declined:
+            return
+        try:
+            self._carry(part, journal)
+        except (CannotDeliver, Transient) as error:
+            self._stopped = error
+            raise
+        self._carried += 1
+        if self._carried % PROGRESS_EVERY == 0:
+            log.info("%s: %d of %d parts, the last one %s", self.audience.name, self._carried, self._planned, part.name)
+
+    def _carry(self, part: Part, journal: Journal) -> None:
         batch = self._batch(part.name.partition(":")[0])
         piece = slice_of(part.name, batch)
         if piece.part != part:
@@ -122,9 +140,6 @@ class ApiCarrier(Carrier):
             self._look_for(piece, journal)
         if journal.state(part.name) is State.EXPORTED:
             self._confirm(piece, journal)
-        self._carried += 1
-        if self._carried % PROGRESS_EVERY == 0:
-            log.info("%s: %d of %d parts, the last one %s", self.audience.name, self._carried, self._planned, part.name)
 
     def close(self) -> None:
         self.api.client.close()
@@ -205,10 +220,14 @@ class ApiCarrier(Carrier):
             )
 
     def _refuse(self, problems: Sequence[tuple[Slice, Problem]], journal: Journal) -> None:
-        """Records that are not taken: each a part by itself that certainly did not arrive."""
-        for piece, problem in problems:
-            journal.append(piece.name, State.FAILED, Step.REFUSED, reason=str(problem))
+        """Records that are not taken: each a part by itself that certainly did not arrive.
+
+        The reasons first: a part that is settled is not looked at again.
+        """
         self._enter({piece.name: [(self.identifier(piece.records[0]), problem)] for piece, problem in problems})
+        self._declined.update(piece.name for piece, _ in problems)
+        for piece, problem in problems:
+            journal.append(piece.name, State.FAILED, Step.DECLINED, reason=str(problem))
 
     def _look_for(self, piece: Slice, journal: Journal) -> None:
         """Ask the tool about a part in doubt."""

@@ -15,8 +15,8 @@ from typing import Any
 from recsys.delivery.answers import Answer
 from recsys.delivery.api import Clock, Pace, connect
 from recsys.delivery.api_carrier import ApiCarrier, Found, Taken
+from recsys.delivery.audiences import Audience
 from recsys.delivery.batches import Batch, Problem, Record, as_json
-from recsys.delivery.carrier import Audience
 from recsys.delivery.credentials import Connection
 from recsys.delivery.record_errors import NOBODY, Identifier
 from recsys.errors import ConfigError

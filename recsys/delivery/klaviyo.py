@@ -13,8 +13,8 @@ from datetime import date
 from recsys.delivery.answers import Answer, object_in, objects_in
 from recsys.delivery.api import Clock, Pace, connect
 from recsys.delivery.api_carrier import ApiCarrier, Found, Taken
+from recsys.delivery.audiences import Audience
 from recsys.delivery.batches import Batch, Problem, Record, as_json
-from recsys.delivery.carrier import Audience
 from recsys.delivery.credentials import Connection
 from recsys.delivery.journal import Entry, Journal, Outcome
 from recsys.delivery.klaviyo_jobs import CALLS, FIRST_POLL, JOBS, Jobs, id_of, identifiers
@@ -135,7 +135,7 @@ class KlaviyoApi(ApiCarrier):
     def _other_journals(self, journal: Journal) -> Iterator[Journal]:
         night = self.audience.night
         for path in sorted(night.deliveries.glob("*/*.jsonl")):
-            if path != journal.path and self.target.encode() in path.read_bytes():
+            if path != journal.path and journal.target.encode() in path.read_bytes():
                 yield Journal.open(Night(night.shop, date.fromisoformat(path.stem)), path.parent.name)
 
 
