@@ -1,8 +1,8 @@
 """Deliveries killed at one of their steps and then run again, each in a night of its own below a folder.
 
 `python tests/api_delivery_killed.py TOOL HOST FOLDER EVERY` forks a child for every so many steps, kills it there, and
-lets another one finish; it prints as JSON how many steps there were. A step is a line of a journal (before it, in the middle of it,
-after it) or a request (before and after it). Polars is not used before forking.
+lets another one finish; it prints as JSON how many steps there were. A step is a line of a journal (before it, in the
+middle of it, after it) or a request (before and after it). Polars is not used before forking.
 """
 
 import json
