@@ -14,6 +14,7 @@ from pathlib import Path
 from time import perf_counter
 
 from recsys.config import load_shop
+from recsys.delivery.approval import waits
 from recsys.erasure.records import require_finished
 from recsys.errors import ConfigError, RecsysError
 from recsys.files import private_folder, sweep, write_json
@@ -140,6 +141,8 @@ def run_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) 
         for channel in _channels_of(stage, night):
             if stage != "deliver":
                 passed = passed and _in_process(shop_file, run_date, stage, channel, progress)
+            elif passed and channel is not None and waits(night, channel):
+                progress(f"{f'deliver {channel}':<24} waits for `recsys approve {shop_file} {run_date}`")
             elif passed:
                 delivered = _in_process(shop_file, run_date, stage, channel, progress) and delivered
     return _in_process(shop_file, run_date, "report", None, progress) and passed and delivered
@@ -166,6 +169,12 @@ def rebuild_night(shop_file: Path, run_date: date, progress: Callable[[str], Non
                 continue
             passed = passed and _in_process(shop_file, run_date, stage, channel, progress, quiet=True)
     return _in_process(shop_file, run_date, "report", None, progress, quiet=True) and passed
+
+
+def tell_again(shop_file: Path, run_date: date, progress: Callable[[str], None]) -> bool:
+    """Bring the analysts' database and the page of a published night up to date; True when both are."""
+    told = [_in_process(shop_file, run_date, stage, None, progress, quiet=True) for stage in ("publish", "report")]
+    return all(told)
 
 
 def _in_process(

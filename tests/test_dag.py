@@ -15,6 +15,7 @@ from airflow_run import DAG, REPOSITORY, environment, night_tree, run_dag, tree
 
 from recsys.config import Shop
 from recsys.night import Night
+from recsys.pipeline import PER_CHANNEL, STAGES
 
 TASKS = {
     "open_night",
@@ -27,9 +28,17 @@ TASKS = {
     "gate",
     "what_leaves",
     "export",
+    "what_is_delivered",
+    "deliver",
+    "complete",
+    "what_needs_approval",
+    "when_approved.question",
+    "when_approved.ask",
+    "when_approved.deliver_approved",
     "publish",
     "report",
 }
+ASK = "when_approved.ask"
 
 INSPECT = """
 import json, sys, time
@@ -66,7 +75,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 def test_there_are_exactly_these_dags_and_tasks(bag: dict) -> None:
     assert bag["errors"] == {}
-    assert set(bag["dags"]) == {DAG, "erase_customers", "weekly_evaluation"}
+    assert set(bag["dags"]) == {DAG, "erase_customers", "redeliver_export", "weekly_evaluation"}
     assert set(bag["dags"][DAG]) - {""} == TASKS
     assert {path.stem for path in (REPOSITORY / "dags").glob("*.py")} - {"stage_task"} == set(bag["dags"])
 
@@ -89,10 +98,21 @@ def test_the_stages_follow_one_another(bag: dict) -> None:
         assert before in tasks[after]["upstream"], (before, after)
     assert tasks["report"]["upstream"] == ["open_night", "publish"]
     assert tasks["report"]["teardown"]
+    assert {"export", "what_is_delivered"} < set(tasks["deliver"]["upstream"])
+    assert {"deliver", "evaluate"} < set(tasks["publish"]["upstream"])
+    assert tasks["complete"]["upstream"] == ["deliver", "evaluate"]
+
+
+def test_a_person_is_asked_when_the_page_is_written_and_before_anything_leaves(bag: dict) -> None:
+    tasks = bag["dags"][DAG]
+    assert {"export", "report"} < set(tasks["when_approved.question"]["upstream"])
+    assert tasks[ASK]["upstream"] == ["when_approved.question"]
+    assert "when_approved.ask" in tasks["when_approved.deliver_approved"]["upstream"]
+    assert (tasks[ASK]["pool"], tasks[ASK]["retries"]) == ("default_pool", 0)
 
 
 def test_every_task_has_retries_a_timeout_and_the_one_slot_pool(bag: dict) -> None:
-    for name in TASKS:
+    for name in TASKS - {ASK}:
         task = bag["dags"][DAG][name]
         assert (task["pool"], task["retries"], task["delay"], task["timeout"]) == ("duckdb_writer", 3, 120.0, True), (
             name
@@ -173,7 +193,7 @@ def test_the_page_and_the_records_are_there(first: Run) -> None:
     night = first.night()
     assert "2026" in night.page.read_text(encoding="utf-8")
     stages = {path.stem for path in night.stages.glob("*.json")}
-    assert stages == TASKS - {"open_night", "what_leaves", "export"} | {
+    assert stages == {task for task in TASKS if task in STAGES and task not in PER_CHANNEL} | {
         "export.email_file",
         "export.crm_file",
         "export.check_in_email_file",

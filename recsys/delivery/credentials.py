@@ -46,13 +46,22 @@ class Connection:
 
 def variable_of(name: str) -> str:
     """The environment variable that a connection is looked for in first."""
-    return PREFIXES[0] + name.upper().replace("-", "_")
+    return PREFIXES[0] + _capitals(name)
+
+
+def is_set(name: str) -> bool:
+    """Whether the environment has a connection of that name."""
+    return any(os.environ.get(prefix + _capitals(name), "").strip() for prefix in PREFIXES)
+
+
+def _capitals(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def credentials(name: str) -> Connection:
     """The connection of that name. Raises ConfigError, which never quotes it, when there is none or it is none."""
     for prefix in PREFIXES:
-        variable = prefix + name.upper().replace("-", "_")
+        variable = prefix + _capitals(name)
         text = os.environ.get(variable, "").strip()
         if text:
             try:

@@ -4,16 +4,19 @@ A person who has looked at the target says `delivered` or `lost` of parts in dou
 its word counts.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from functools import partial
 from typing import Literal
 
-from recsys.delivery.audiences import audience_of, setting_of
-from recsys.delivery.journal import Entry, Journal, Outcome, State, Step
+from recsys.delivery.audiences import audience_of, channels, owner_of, setting_of
+from recsys.delivery.journal import Journal, Outcome, State, Step
 from recsys.delivery.stage import carrier_of, run
-from recsys.errors import CannotDeliver, RecsysError
+from recsys.errors import CannotDeliver, ConfigError, DeliveryInDoubt, RecsysError, Transient
 from recsys.lock import exclusive
 from recsys.night import Night
+from recsys.pipeline import record
 
 Settle = Literal["delivered", "lost"]
 
@@ -57,6 +60,41 @@ def _ask(night: Night, channel: str, journal: Journal, parts: Sequence[str]) -> 
             carrier.carry(journal.part(name), journal)
 
 
-def states(night: Night, channel: str) -> tuple[Entry, ...]:
-    """Every part's newest line, for showing."""
-    return Journal.open(night, channel).entries
+def redeliver_night(
+    night: Night, channel: str | None = None, settle: Settle | None = None, parts: Sequence[str] = ()
+) -> dict[str, RecsysError | None]:
+    """`redeliver` one channel of a night with its check-in, or every one that is delivered, each as a stage on record.
+
+    Per audience the error that it ended with, None for those that are delivered whole. Raises ConfigError for a channel
+    that is not delivered, for a settlement without a channel, and for parts without one.
+    """
+    if channel is not None:
+        setting_of(night, channel)
+    if (settle is not None and channel is None) or (parts and settle is None):
+        raise ConfigError("to settle parts, name their channel, the parts, and what became of them: delivered or lost.")
+    ends: dict[str, RecsysError | None] = {}
+    for audience in [it for it in channels(night) if channel in {None, it, owner_of(night, it)}]:
+        settled = settle if audience == channel else None
+        try:
+            record(night, f"deliver.{audience}", partial(_work, audience, settled, parts))
+            ends[audience] = None
+        except RecsysError as error:
+            ends[audience] = error
+    return ends
+
+
+def _work(audience: str, settle: Settle | None, parts: Sequence[str], night: Night) -> dict[str, int | str]:
+    return redeliver(night, audience, settle, parts)
+
+
+def require_ends(night: Night, ends: dict[str, RecsysError | None]) -> dict[str, int | str]:
+    """Counts of parts by what is known of them, over all audiences.
+
+    Raises what the audiences ended with: DeliveryInDoubt first, Transient last, each message in its text.
+    """
+    errors = [error for error in ends.values() if error is not None]
+    if errors:
+        worst = min(errors, key=lambda error: (not isinstance(error, DeliveryInDoubt), isinstance(error, Transient)))
+        raise type(worst)("\n".join(str(error) for error in errors))
+    found = Counter(entry.outcome for name in ends for entry in Journal.open(night, name).entries)
+    return {outcome.value: found[outcome] for outcome in Outcome}

@@ -19,7 +19,7 @@ SECONDS = 30
 
 
 class CheckedSFTP(SFTPFileSystem):  # type: ignore[misc]
-    """fsspec's SFTP, connected only to a server whose key is known; renames replace nothing half."""
+    """fsspec's SFTP, connected only to a server whose key is known; makes no folders."""
 
     def __init__(self, host: str, *, host_keys: list[paramiko.hostkeys.HostKeyEntry], **ssh: Any) -> None:
         self._host_keys = host_keys
@@ -41,6 +41,10 @@ class CheckedSFTP(SFTPFileSystem):  # type: ignore[misc]
             ) from None
         self.ftp = self.client.open_sftp()
         self.ftp.get_channel().settimeout(SECONDS * 4)
+
+    def put_file(self, lpath: str, rpath: str, **_: Any) -> None:
+        """Upload a file into a folder that is there: a folder that is missing is a mistake in its name."""
+        self.ftp.put(lpath, self._strip_protocol(rpath))
 
     def close(self) -> None:
         """End the connection."""
@@ -98,7 +102,7 @@ def _entry(line: str) -> paramiko.hostkeys.HostKeyEntry | None:
     """A line of known_hosts; None for a comment, a marker, or what is no key."""
     try:
         return None if line[:1] in {"", "#", "@"} else paramiko.hostkeys.HostKeyEntry.from_line(line)
-    except paramiko.SSHException:
+    except (paramiko.SSHException, paramiko.hostkeys.InvalidHostKey):
         return None
 
 
