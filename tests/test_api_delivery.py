@@ -266,7 +266,7 @@ def test_whoever_wants_people_made_says_so(braze: Braze, tmp_path: Path) -> None
 
 
 def test_records_that_braze_does_not_take_are_on_record_without_values(braze: Braze, tmp_path: Path) -> None:
-    night = braze_night(tmp_path, ["ok1", "late2", "ok3"])
+    night = braze_night(tmp_path, ["ok1", "late2", "ok3"], rec_1_id="p1", rec_2_id=1)
     journal = deliver(braze, night, "braze")
     assert states(journal) == {"1": "acknowledged"}
     assert journal.entries[0].receipt == "2 of 3 processed"

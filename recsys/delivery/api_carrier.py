@@ -250,7 +250,7 @@ class ApiCarrier(Carrier):
             (NOBODY if row is None else self.identifier(piece.records[row]), problem) for row, problem in done.problems
         ]
         self._enter({piece.name: said})
-        reason = f"{len(said)} errors about its records" if said else ""
+        reason = f"{len(said)} said of its records: see the ledger's errors" if said else ""
         journal.append(piece.name, State.ACKNOWLEDGED, Step.CONFIRMED, receipt=done.receipt, reason=reason)
 
     def _pieces_on_record(self, piece: Slice, journal: Journal) -> list[Slice]:

@@ -137,14 +137,15 @@ def _said(answer: Answer, records: Sequence[Record]) -> list[Found]:
 def _without_values(text: str, records: Sequence[Record]) -> str:
     """What Braze says, without anything that was sent to it, addresses and longer numbers."""
     for value in sorted({text for record in records for text in _texts(record)}, key=len, reverse=True):
-        text = text.replace(value, "…")
+        word = re.escape(value)
+        text = re.sub(word if len(value) > 2 else rf"(?<!\w){word}(?!\w)", "…", text)
     return re.sub(r"\S*@\S*|\+?\d{4,}", "…", text)[:200]
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every value inside a record that is long enough to say something."""
+    """Every value inside a record."""
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _texts(inner)
-    elif isinstance(value, str | int | float) and len(str(value)) >= 3:
+    elif isinstance(value, str | int | float) and str(value):
         yield str(value)
