@@ -70,8 +70,8 @@ def test_a_delivery_that_fails_turns_the_night_red_and_keeps_nothing_else_back(f
         "email_file_remove_20260331.csv",
     ]
     assert states(run) == [
-        ("crm_file", "ann", "pending"),
-        ("crm_file", "ben", "pending"),
+        ("crm_file", "ann", "failed"),
+        ("crm_file", "ben", "failed"),
         ("email_file", "ann", "acknowledged"),
         ("email_file", "ben", "acknowledged"),
     ]

@@ -8,7 +8,7 @@ have arrived.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from recsys.delivery.journal import Journal, Outcome, Part
+from recsys.delivery.journal import Journal, Part
 
 
 class Carrier(ABC):
@@ -44,8 +44,8 @@ class Carrier(ABC):
 
 
 def open_parts(journal: Journal) -> Iterator[Part]:
-    """Every part that is not acknowledged, once each, also those that a split adds on the way."""
+    """Every part that is not settled, once each, also those that a split adds on the way."""
     seen: set[str] = set()
-    while left := [e.part for e in journal.entries if e.part not in seen and e.outcome is not Outcome.ACKNOWLEDGED]:
-        seen.add(left[0])
-        yield journal.part(left[0])
+    while left := [entry.part for entry in journal.unsettled if entry.part not in seen]:
+        seen.update(left)
+        yield from map(journal.part, left)

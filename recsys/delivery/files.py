@@ -102,9 +102,9 @@ class FileCarrier(Carrier):
         source = self._source(part)
         if journal.entry(part.name).step is not Step.RESERVED:
             journal.append(part.name, State.RESERVED, Step.RESERVED)
-        receipt = self._upload_aside(part, source) if self._target.renames else "taken whole"
-        journal.append(part.name, State.RESERVED, Step.SENDING)
         try:
+            receipt = self._upload_aside(part, source) if self._target.renames else "taken whole"
+            journal.append(part.name, State.RESERVED, Step.SENDING)
             if self._target.renames:
                 self._target.rename(_aside(part), part.name)
             else:

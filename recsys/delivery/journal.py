@@ -54,6 +54,8 @@ class Step(StrEnum):
     CONFIRMED = "confirmed"
     REFUSED = "refused"
     """The target said no, or certainly got nothing."""
+    DECLINED = "declined"
+    """The tool takes this one record not, and others it does: the ledger's errors say why."""
     SPLIT = "split"
     """Its parts leave in its place."""
     SETTLED = "settled"
@@ -65,6 +67,7 @@ class Outcome(StrEnum):
 
     ACKNOWLEDGED = "acknowledged"
     FAILED = "failed"
+    DECLINED = "declined"
     IN_DOUBT = "in_doubt"
     PENDING = "pending"
 
@@ -103,6 +106,8 @@ class Entry(BaseModel):
             return Outcome.IN_DOUBT
         if self.state is State.RESERVED:
             return Outcome.PENDING
+        if self.step is Step.DECLINED:
+            return Outcome.DECLINED
         return Outcome(self.state.value)
 
 
@@ -123,6 +128,14 @@ class Journal:
         Raises StateDamaged for one that cannot be read. A last line that a crash cut off counts as not written.
         """
         return cls(night, channel, target)
+
+    @property
+    def unsettled(self) -> tuple[Entry, ...]:
+        """Parts with which something is left to do: neither acknowledged, nor declined by a tool that took others."""
+        settled = {Outcome.ACKNOWLEDGED}
+        if any(entry.outcome is Outcome.ACKNOWLEDGED for entry in self.entries):
+            settled.add(Outcome.DECLINED)
+        return tuple(entry for entry in self.entries if entry.outcome not in settled)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -245,9 +258,9 @@ def outcome(night: Night, channel: str) -> dict[str, Outcome]:
 
 
 def is_delivered(night: Night, channel: str) -> bool:
-    """Whether a delivery began and every part of it is acknowledged."""
-    found = outcome(night, channel)
-    return bool(found) and all(it is Outcome.ACKNOWLEDGED for it in found.values())
+    """Whether a delivery began and nothing is left to do: every part acknowledged, or declined beside such."""
+    journal = Journal.open(night, channel)
+    return bool(journal.entries) and not journal.unsettled
 
 
 def natural(name: str) -> list[tuple[int, str]]:

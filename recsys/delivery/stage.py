@@ -53,8 +53,7 @@ def deliver(audience: Audience, setting: Deliver) -> Journal:
     with closing(carrier_of(audience, setting)) as carrier:
         journal.plan(carrier.parts())
         for part in open_parts(journal):
-            others = [entry for entry in journal.entries if entry.part != part.name]
-            if carrier.waits_for_others(part) and any(e.outcome is not Outcome.ACKNOWLEDGED for e in others):
+            if carrier.waits_for_others(part) and any(entry.part != part.name for entry in journal.unsettled):
                 continue
             try:
                 carrier.carry(part, journal)
@@ -88,7 +87,7 @@ def require_arrived(journal: Journal) -> None:
             f"{channel}: nobody can tell whether {', '.join(doubtful)} arrived at {journal.target}; nothing of it is "
             f"sent again. Look there, then say what you found: `{command} --settle delivered` (or lost) `--part NAME`."
         )
-    missing = {e.part: e.reason for e in journal.entries if e.outcome is not Outcome.ACKNOWLEDGED}
+    missing = {entry.part: entry.reason for entry in journal.unsettled}
     if missing:
         told = "; ".join(f"{part} ({reason})" if reason else part for part, reason in missing.items())
         raise CannotDeliver(f"{channel}: not delivered to {journal.target}: {told}. Mend the cause, then `{command}`.")

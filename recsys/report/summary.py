@@ -55,7 +55,8 @@ def _deliveries(deliveries: dict[str, tuple[Entry, ...]]) -> Table:
         table.add_column(title, style="bold" if title == "delivered to" else None, overflow="fold")
     for name, entries in deliveries.items():
         for entry in entries:
-            colour = {Outcome.ACKNOWLEDGED: "green", Outcome.PENDING: "yellow"}.get(entry.outcome, "red")
+            bright = {Outcome.ACKNOWLEDGED: "green", Outcome.PENDING: "yellow", Outcome.DECLINED: "yellow"}
+            colour = bright.get(entry.outcome, "red")
             words = f"[{colour}]{OUTCOME_WORDS[entry.outcome][0].lower()}[/]"
             target = entry.target or name
             table.add_row(escape(target), escape(entry.part), f"{entry.rows:,}", words, escape(entry.reason))

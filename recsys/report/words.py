@@ -148,6 +148,10 @@ OUTCOME_WORDS: dict[str, tuple[str, str]] = {
         "Not delivered",
         "It is certainly not there. `recsys redeliver` sends it once the cause is mended.",
     ),
+    Outcome.DECLINED: (
+        "Declined",
+        "The tool does not take this record, and took others; the ledger's errors say why. Tomorrow's file tries anew.",
+    ),
     Outcome.PENDING: ("Not delivered yet", "It has not left."),
 }
 """What is known about a part of a delivery."""
