@@ -150,16 +150,16 @@ def nightly_recommendations():
     # not an argument of its own: what follows a setup directly may have no trigger rule
     published = publish("{{ ti.xcom_pull(task_ids='open_night') }}")
     ingest(night) >> features(night) >> recommend(night) >> decide(night) >> render(night) >> checked >> files
-    # a teardown runs however the night went, and unlike any other last task it does not turn a red night green
     evaluated = evaluate(night)
-    delivered = deliver.partial(run_date=night).expand(channel=what_is_delivered(night))
+    to_deliver, to_approve = what_is_delivered(night), what_needs_approval(night)
+    delivered = deliver.partial(run_date=night).expand(channel=to_deliver)
+    # a teardown runs however the night went, and unlike any other last task it does not turn a red night green
     reported = report(night).as_teardown(setups=night)
+    exported >> [to_deliver, to_approve]
     exported >> [delivered, evaluated] >> published >> reported
     [delivered, evaluated] >> complete()
-    asked_for = what_needs_approval(night)
-    files >> asked_for
     # the page is what a person looks at
-    [exported, reported] >> when_approved.partial(run_date=night).expand(channel=asked_for)
+    [exported, reported] >> when_approved.partial(run_date=night).expand(channel=to_approve)
 
 
 nightly_recommendations()

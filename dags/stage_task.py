@@ -82,14 +82,15 @@ def run_stage(stage: str, run_date: str, channel: str | None = None) -> dict[str
 
 
 def deliveries_of_night(run_date: str, *, approve: bool) -> list[str]:
-    """Audiences to deliver at once or, with `approve`, channels whose files wait for a person."""
-    from recsys.delivery.audiences import channels, owner_of, setting_of
+    """Audiences to deliver at once or, with `approve`, channels whose files wait for a person to approve them."""
+    from recsys.delivery.approval import waits
+    from recsys.delivery.audiences import channels, owner_of
     from recsys.pipeline import open_night
 
     with final_unless_transient():
         night = open_night(shop_file(), run_date)
-        audiences = [name for name in channels(night) if setting_of(night, name).approve is approve]
-        return [name for name in audiences if not approve or owner_of(night, name) == name]
+        audiences = [name for name in channels(night) if waits(night, name) is approve]
+        return [*dict.fromkeys(owner_of(night, name) for name in audiences)] if approve else audiences
 
 
 def question_about(run_date: str, channel: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from unittest.mock import patch
 import polars as pl
 from api_delivery import Time, braze_lines, klaviyo_lines
 from delivery_faults import Inbox
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from publisher_faults import SHOP
@@ -309,7 +309,7 @@ def _piece(people: list[str], piece: str) -> list[str]:
     return people[int(first) - 1 : int(last if dash else first)] if first else people
 
 
-def try_sequences(number: int, chosen: int | None = None) -> None:
+def try_sequences(number: int, chosen: int | None = None, *, shrink: bool = True) -> None:
     """That many random histories, always the same ones for a seed; raises on the first that breaks a law, shrunk."""
     how = settings(
         max_examples=number,
@@ -318,6 +318,7 @@ def try_sequences(number: int, chosen: int | None = None) -> None:
         database=None,
         derandomize=chosen is None,
         print_blob=True,
+        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     machine = Deliveries if chosen is None else seed(chosen)(type("Deliveries", (Deliveries,), {}))

@@ -23,4 +23,4 @@ def test_a_delivery_that_sends_again_when_in_doubt_is_found_out() -> None:
         return True
 
     with patch.object(FileCarrier, "_settled_by_asking", careless), pytest.raises((AssertionError, BaseExceptionGroup)):
-        at_most_once.try_sequences(200)
+        at_most_once.try_sequences(300, shrink=False)

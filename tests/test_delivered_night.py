@@ -173,3 +173,10 @@ def test_what_waits_for_approval_is_said(template: Night, tmp_path: Path) -> Non
     assert "email_file waits for a person's approval." in facts.reasons
     page.run(night)
     assert "waits for approval" in night.page.read_text()
+
+
+def test_what_was_delivered_before_needs_no_stage_of_its_own(night: Night) -> None:
+    """As after an erasure that made the night's data again: nothing is delivered, and nothing is missing."""
+    for channel in channels(night):
+        run(night, channel)
+    assert read_facts(night).light == "green"

@@ -9,7 +9,8 @@ import duckdb
 import pytest
 import toy
 from airflow_run import DAG, REPOSITORY, airflow, environment, run_dag
-from delivery_faults import Inbox
+from delivery_faults import DELIVERED, Inbox, night_with_target
+from outside_servers import SSHD, sftp_server
 
 from recsys.config import Shop, load_shop
 from recsys.delivery import approval
@@ -17,6 +18,8 @@ from recsys.delivery.journal import outcome
 from recsys.night import Night
 
 REDELIVER = "redeliver_export"
+SECRET = "s3cr3t-and-long"
+with_sshd = pytest.mark.skipif(SSHD is None, reason="no sshd here; Debian: apt-get install openssh-server")
 
 
 class Run:
@@ -143,3 +146,23 @@ def test_files_wait_for_a_person_who_has_seen_the_page(tmp_path: Path) -> None:
     assert [name for name, files in arrived.items() if files] == approved
     assert len(arrived[approved[0]]) == 6
     assert "waits for approval" in run.night.page.read_text()
+
+
+@with_sshd
+def test_a_connection_of_airflow_opens_the_target_and_is_printed_nowhere(tmp_path: Path) -> None:
+    inbox, home = Inbox(tmp_path / "inbox"), tmp_path / "airflow"
+    with sftp_server(tmp_path / "sshd") as server:
+        to = f"sftp://127.0.0.1:{server.port}{inbox.folder}"
+        night = night_with_target(tmp_path / "shop", to, "mail-tool")
+        content = json.loads(server.connection(host_key=server.host_key)) | {"conn_type": "sftp", "password": SECRET}
+        for arguments in (("db", "migrate"), ("connections", "add", "mail-tool", "--conn-json", json.dumps(content))):
+            assert airflow(*arguments, home=home).returncode == 0
+        conf = json.dumps({"run_date": night.run_date.isoformat(), "channel": "email_file"})
+        done = airflow("dags", "test", REDELIVER, "2026-04-01", "--conf", conf, home=home, shop_file=night.shop.path)
+    assert sorted(inbox.lying()) == sorted(DELIVERED)
+    for secret in (SECRET, server.private_key.splitlines()[1]):
+        assert secret not in done.stdout
+        assert not [path for path in home.rglob("*.log") if secret in path.read_text()]
+        assert not [
+            path for path in night.shop.root.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()
+        ]

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from functools import partial
 from typing import Literal
 
+from recsys.delivery.approval import waits
 from recsys.delivery.audiences import audience_of, channels, owner_of, setting_of
 from recsys.delivery.journal import Journal, Outcome, State, Step
 from recsys.delivery.stage import carrier_of, run
@@ -45,7 +46,7 @@ def _settle(night: Night, channel: str, settle: Settle, parts: Sequence[str]) ->
             f"{channel}: {', '.join(strangers) or 'no part'} to settle; name parts that are in doubt: "
             f"{', '.join(doubtful) or 'none is'}. Nothing was changed."
         )
-    if not audience_of(night, channel).published.manifest.redacted:
+    if not audience_of(night, channel).published.manifest.redacted and not waits(night, channel):
         _ask(night, channel, journal, parts)
     for name in parts:
         if journal.outcome(name) is Outcome.IN_DOUBT:

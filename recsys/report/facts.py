@@ -103,9 +103,17 @@ class Facts:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Stages that have not run, in the order of the night."""
-        done = {record.stage for record in self.stages}
+        """Stages that have not run, in the order of the night; not deliveries with nothing left to deliver."""
+        done = {record.stage for record in self.stages} | {
+            f"deliver.{name}" for name in self.deliveries if self._over(name)
+        }
         return tuple(stage for stage in stages_of(self.night) if stage not in done)
+
+    def _over(self, name: str) -> bool:
+        """Whether nothing of an audience is delivered any more: rows were erased since, or all of it has arrived."""
+        entries, published = self.deliveries[name], self.published.get(name)
+        arrived = bool(entries) and all(it.outcome in {Outcome.ACKNOWLEDGED, Outcome.DECLINED} for it in entries)
+        return arrived or bool(published and published.manifest.redacted)
 
     @property
     def failed(self) -> tuple[StageRecord, ...]:
