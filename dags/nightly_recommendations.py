@@ -12,7 +12,7 @@ lines of the red task's log say why, and so does the audience page, which is wri
 | deliver | a target refused files, or nobody knows whether one arrived | read the message; nothing is sent twice |
 | ask | nobody approved the files in time, or somebody said no | nothing left; `recsys approve`, then redeliver_export |
 | publish | the analysts' database could not be swapped | free space or mend the file it names, clear publish |
-| complete | a delivery or the measurement failed; nothing else was kept back by it | see that task |
+| complete | a delivery failed; nothing else was kept back by it | see deliver |
 
 Where the shop file asks for approval (`deliver: {approve: true}`), the files of that channel wait for a person: the
 task `ask` names the page, and Airflow shows it under Required Actions.
@@ -103,8 +103,7 @@ def nightly_recommendations():
     def evaluate(run_date: str) -> dict:
         return run_stage("evaluate", run_date)
 
-    # neither a delivery nor a measurement that fails keeps the night from being told
-    @task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+    @task
     def publish(run_date: str) -> dict:
         return run_stage("publish", run_date)
 
@@ -112,9 +111,13 @@ def nightly_recommendations():
     def report(run_date: str) -> dict:
         return run_stage("report", run_date)
 
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def deliveries_end() -> None:
+        """However they end: no delivery keeps the night from being told."""
+
     @task(trigger_rule=TriggerRule.NONE_FAILED)
     def complete() -> None:
-        """Red where a delivery or the measurement is."""
+        """Red where a delivery is."""
 
     @task
     def what_needs_approval(run_date: str) -> list[str]:
@@ -147,8 +150,7 @@ def nightly_recommendations():
     checked = gate(night)
     files = what_leaves(night)
     exported = export.partial(run_date=night).expand(channel=files)
-    # not an argument of its own: what follows a setup directly may have no trigger rule
-    published = publish("{{ ti.xcom_pull(task_ids='open_night') }}")
+    published = publish(night)
     ingest(night) >> features(night) >> recommend(night) >> decide(night) >> render(night) >> checked >> files
     evaluated = evaluate(night)
     to_deliver, to_approve = what_is_delivered(night), what_needs_approval(night)
@@ -156,8 +158,9 @@ def nightly_recommendations():
     # a teardown runs however the night went, and unlike any other last task it does not turn a red night green
     reported = report(night).as_teardown(setups=night)
     exported >> [to_deliver, to_approve]
-    exported >> [delivered, evaluated] >> published >> reported
-    [delivered, evaluated] >> complete()
+    exported >> delivered >> deliveries_end() >> published
+    exported >> evaluated >> published >> reported
+    delivered >> complete()
     # the page is what a person looks at
     [exported, reported] >> when_approved.partial(run_date=night).expand(channel=to_approve)
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from publisher_faults import SHOP
 
@@ -55,6 +55,7 @@ def test_what_is_no_connection_is_not_quoted(monkeypatch: pytest.MonkeyPatch, wr
     assert caught.value.__suppress_context__
 
 
+@settings(deadline=None)
 @given(
     st.text(st.characters(exclude_categories=("C", "Z")), min_size=4),
     st.text(st.characters(exclude_categories=("C", "Z")), min_size=4),

@@ -31,6 +31,7 @@ TASKS = {
     "what_is_delivered",
     "deliver",
     "complete",
+    "deliveries_end",
     "what_needs_approval",
     "when_approved.question",
     "when_approved.ask",
@@ -99,8 +100,8 @@ def test_the_stages_follow_one_another(bag: dict) -> None:
     assert tasks["report"]["upstream"] == ["open_night", "publish"]
     assert tasks["report"]["teardown"]
     assert {"export", "what_is_delivered"} < set(tasks["deliver"]["upstream"])
-    assert {"deliver", "evaluate"} <= set(tasks["publish"]["upstream"])
-    assert tasks["complete"]["upstream"] == ["deliver", "evaluate"]
+    assert tasks["publish"]["upstream"] == ["deliveries_end", "evaluate", "open_night"]
+    assert tasks["deliveries_end"]["upstream"] == tasks["complete"]["upstream"] == ["deliver"]
 
 
 def test_a_person_is_asked_when_the_page_is_written_and_before_anything_leaves(bag: dict) -> None:
