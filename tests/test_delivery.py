@@ -48,6 +48,7 @@ def test_a_night_is_delivered_whole_with_the_manifest_last(night: Night, inbox: 
         "parts": 3,
         "acknowledged": 3,
         "failed": 0,
+        "declined": 0,
         "in_doubt": 0,
         "pending": 0,
     }
