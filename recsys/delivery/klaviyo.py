@@ -12,13 +12,14 @@ from datetime import date
 
 from recsys.delivery.answers import Answer, object_in, objects_in
 from recsys.delivery.api import Clock, Pace, connect
-from recsys.delivery.api_carrier import ApiCarrier, Found, Taken
+from recsys.delivery.api_carrier import ApiCarrier
 from recsys.delivery.audiences import Audience
 from recsys.delivery.batches import Batch, Problem, Record, as_json
 from recsys.delivery.credentials import Connection
 from recsys.delivery.journal import Entry, Journal, Outcome
 from recsys.delivery.klaviyo_jobs import CALLS, FIRST_POLL, JOBS, Jobs, id_of, identifiers, repeated
 from recsys.delivery.record_errors import NOBODY, Identifier
+from recsys.delivery.tool_rules import Found, Taken
 from recsys.errors import CannotDeliver
 from recsys.night import Night
 
