@@ -173,6 +173,14 @@ def test_a_job_about_others_settles_no_doubt(klaviyo: Klaviyo, tmp_path: Path) -
     assert states(deliver(klaviyo, night, "klaviyo")) == {"1": "acknowledged"}
 
 
+def test_a_job_whose_profiles_are_not_all_listed_settles_no_doubt(klaviyo: Klaviyo, tmp_path: Path) -> None:
+    night = klaviyo_night(tmp_path, ["ok1", "ok2"])
+    klaviyo.faults.append("reset_before")
+    deliver(klaviyo, night, "klaviyo")
+    klaviyo.take(json.loads(klaviyo_lines(["ok1", "unlisted"])))
+    assert states(deliver(klaviyo, night, "klaviyo")) == {"1": "in_doubt"}
+
+
 def test_while_two_parts_of_the_same_size_are_in_doubt_a_job_is_nobodys(klaviyo: Klaviyo, tmp_path: Path) -> None:
     night = klaviyo_night(tmp_path, ["ok1", "ok2"])
     other = published(tmp_path, "second", {"second_20260331.json": klaviyo_lines(["ok1", "ok2"])}, ["ok1", "ok2"])
