@@ -172,7 +172,12 @@ def rebuild_night(shop_file: Path, run_date: date, progress: Callable[[str], Non
 
 
 def tell_again(shop_file: Path, run_date: date, progress: Callable[[str], None]) -> bool:
-    """Bring the analysts' database and the page of a published night up to date; True when both are."""
+    """Bring the analysts' database and the page of a published night up to date; True when both are.
+
+    A night of which an erasure has left nothing but what was published is told as it is.
+    """
+    if not open_night(shop_file, run_date).verdict.is_file():
+        return True
     told = [_in_process(shop_file, run_date, stage, None, progress, quiet=True) for stage in ("publish", "report")]
     return all(told)
 

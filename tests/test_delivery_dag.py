@@ -2,15 +2,17 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 import toy
-from airflow_run import airflow, run_dag
+from airflow_run import DAG, REPOSITORY, airflow, environment, run_dag
 from delivery_faults import Inbox
 
 from recsys.config import Shop, load_shop
+from recsys.delivery import approval
 from recsys.delivery.journal import outcome
 from recsys.night import Night
 
@@ -20,13 +22,14 @@ REDELIVER = "redeliver_export"
 class Run:
     """A toy shop whose mails go to a folder that is there, and whose CRM file to one that is not."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, approve: bool = False) -> None:
         self.home = folder / "airflow"
         shop = toy.write_shop(folder / "shop")
         self.mails, self.crm = Inbox(folder / "mails"), folder / "crm"
         content = shop.path.read_text()
         for name, to in (("email_file", self.mails.folder), ("crm_file", self.crm)):
-            content = content.replace(f"name: {name},", f"name: {name}, deliver: {{to: 'file://{to}'}},")
+            deliver = f"{{to: 'file://{to}'{', approve: true' if approve else ''}}}"
+            content = content.replace(f"name: {name},", f"name: {name}, deliver: {deliver},")
         shop.path.write_text(content)
         self.shop: Shop = load_shop(shop.path)
         self.night = Night(self.shop, toy.RUN_DATE)
@@ -101,3 +104,42 @@ def test_a_conf_that_is_not_allowed_delivers_nothing(first, conf: dict[str, str]
     before = outcome(run.night, "email_file")
     assert run.redeliver(**conf).returncode != 0
     assert outcome(run.night, "email_file") == before
+
+
+@pytest.mark.thorough
+def test_files_wait_for_a_person_who_has_seen_the_page(tmp_path: Path) -> None:
+    """One says yes to the first channel that asks, and no to the other: what was approved leaves, and nothing else."""
+    run = Run(tmp_path, approve=True)
+    run.crm.mkdir()
+    assert airflow("db", "migrate", home=run.home).returncode == 0
+    variables = environment(run.home, run.shop.path)
+    answering = variables | {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"}
+    night = subprocess.Popen(
+        [Path(sys.executable).with_name("airflow"), "dags", "test", DAG, toy.RUN_DATE.isoformat()],
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        for option in ("Approve", "Reject"):
+            asked = subprocess.run(
+                [sys.executable, REPOSITORY / "tests" / "answer_in_airflow.py", DAG, option],
+                env=answering, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert asked.returncode == 0, asked.stderr[-3000:]
+            question = json.loads(asked.stdout.splitlines()[-1])
+            assert question["task"] == "when_approved.ask"
+            assert str(run.night.page) in question["body"]
+            assert run.night.page.is_file()
+            assert "@example.com" not in asked.stdout
+        printed, _ = night.communicate(timeout=900)
+    finally:
+        night.kill()
+    assert night.returncode != 0, printed[-3000:]
+    approved = [name for name in ("email_file", "crm_file") if approval.path_of(run.night, name).is_file()]
+    assert len(approved) == 1
+    arrived = {"email_file": run.mails.lying(), "crm_file": sorted(path.name for path in run.crm.iterdir())}
+    assert [name for name, files in arrived.items() if files] == approved
+    assert len(arrived[approved[0]]) == 6
+    assert "waits for approval" in run.night.page.read_text()
