@@ -1,7 +1,8 @@
 """Servers that answer as Klaviyo's and Braze's documentation says, on a real socket, with the faults a test asks for.
 
 What kind of record something is, its identifier says: `ok…` is taken; `late…` is taken into the request but not as a
-record; `named…` makes the whole request refused with its position; `fatal…` makes it refused without one.
+record; `named…` makes the whole request refused with its position; `fatal…` makes it refused without one; `unlisted…`
+is taken, but its job does not list it.
 """
 
 import json
@@ -208,7 +209,7 @@ class Klaviyo(Server):
             return 200, {"data": self._described(job)}
         if what == ["import-errors"]:
             return 200, self._page([_import_error(row, each) for row, each in late], query, path)
-        taken = [each for each in job["profiles"] if not _known_by(each).startswith("late")]
+        taken = [each for each in job["profiles"] if not _known_by(each).startswith(("late", "unlisted"))]
         return 200, self._page([{"type": "profile", "id": "p", "attributes": each} for each in taken], query, path)
 
     def _described(self, job: dict[str, Any]) -> dict[str, Any]:

@@ -5,21 +5,18 @@ where the API can tell, else it stays in doubt for a person. A request that is r
 around them, or in halves until they are found, so that no bad record keeps another from arriving.
 """
 
-import json
 import logging
-from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 
 from recsys.delivery.answers import Answer, Fate, denied_advice
 from recsys.delivery.api import Api
 from recsys.delivery.audiences import Audience
-from recsys.delivery.batches import Batch, JsonLines, Problem, Record, Slice, as_json, require_no_consent, slice_of
+from recsys.delivery.batches import Batch, JsonLines, Problem, Slice, require_no_consent, slice_of
 from recsys.delivery.carrier import Carrier
-from recsys.delivery.journal import Entry, Journal, Outcome, Part, State, Step
+from recsys.delivery.journal import Journal, Outcome, Part, State, Step
 from recsys.delivery.record_errors import NOBODY, Identifier, People, enter
+from recsys.delivery.tool_rules import Taken, ToolRules, read_problems, written
 from recsys.errors import CannotDeliver, Transient
 
 log = logging.getLogger("recsys")
@@ -31,28 +28,9 @@ REFUSALS_IN_A_ROW = 200
 PROGRESS_EVERY = 20
 UNREADABLE = "taken, but the answer cannot be read"
 
-Found = tuple[int | None, Problem]
-"""A record's position in its request, None when the tool did not say, and what is wrong with it."""
 
-
-@dataclass(frozen=True)
-class Taken:
-    """What is known of a part that the tool has: its receipt, and the records that it did not take after all."""
-
-    receipt: str
-    problems: tuple[Found, ...] = ()
-
-
-class ApiCarrier(Carrier):
+class ApiCarrier(Carrier, ToolRules):
     """One audience on its way to one tool's API; the tool's own rules are in the subclasses."""
-
-    suffix: str
-    """Of the files whose lines the API takes; others are left for a person to import."""
-    lines_per_batch: int
-    most_records: int
-    most_bytes: int
-    path: str
-    """Where records are posted."""
 
     def __init__(self, audience: Audience, api: Api) -> None:
         self.audience, self.api = audience, api
@@ -71,38 +49,6 @@ class ApiCarrier(Carrier):
         """Parts that the tool has just answered about, and so is not asked about again now."""
         self._stopped: CannotDeliver | Transient | None = None
         """What ended the delivery: it is true of every further part as well."""
-
-    @abstractmethod
-    def batch(self, name: str, lines: Sequence[Record], first: Record) -> Batch:
-        """The records of some lines of a file, `first` being the file's first line."""
-
-    @abstractmethod
-    def identifier(self, record: Record) -> Identifier:
-        """What a record is found by: external_id, email or phone, and the value; two empty texts without any."""
-
-    @abstractmethod
-    def body(self, records: Sequence[Record]) -> bytes:
-        """The request that sends records, as `as_json` writes it."""
-
-    @abstractmethod
-    def refused(self, answer: Answer, records: Sequence[Record]) -> list[Found] | None:
-        """The records that a refusal names; empty when it names none. None when it speaks about no record at all."""
-
-    @abstractmethod
-    def accepted(self, answer: Answer, records: Sequence[Record]) -> Taken | None:
-        """What an accepting answer says; None when it cannot be read."""
-
-    def mark(self) -> str:
-        """What to remember before something is sent, so that it can be looked for afterwards."""
-        return ""
-
-    def find(self, entry: Entry, records: Sequence[Record], journal: Journal) -> str | None:  # noqa: ARG002
-        """Ask the tool whether it has a part in doubt: the receipt, or None while nobody knows."""
-        return None
-
-    def confirm(self, taken: Taken, records: Sequence[Record]) -> Taken | None:  # noqa: ARG002
-        """What became of a part that the tool has taken; None while the tool is not done with it."""
-        return taken
 
     def parts(self) -> list[Part]:
         if self._left:
@@ -186,7 +132,7 @@ class ApiCarrier(Carrier):
             self._doubts = self._refusals = 0
             taken = self.accepted(answer, piece.records)
             receipt = taken.receipt if taken else journal.entry(piece.name).receipt
-            reason = _written(taken.problems) if taken else UNREADABLE
+            reason = written(taken.problems) if taken else UNREADABLE
             journal.append(piece.name, State.EXPORTED, Step.SENT, receipt=receipt, reason=reason)
         elif answer.fate is Fate.UNKNOWN:
             self._doubts += 1
@@ -242,7 +188,7 @@ class ApiCarrier(Carrier):
         """Read back what became of a part that the tool has taken."""
         entry = journal.entry(piece.name)
         receipt = self.find(entry, piece.records, journal) if entry.reason == UNREADABLE else entry.receipt
-        done = self.confirm(Taken(receipt, _problems(entry.reason)), piece.records) if receipt else None
+        done = self.confirm(Taken(receipt, read_problems(entry.reason)), piece.records) if receipt else None
         if done is None:
             log.info("%s: taken, and what became of it cannot be read yet", piece.name)
             return
@@ -269,16 +215,3 @@ def _changed(name: str) -> CannotDeliver:
         f"{name}: the published file no longer holds what was to be sent (rows may have been erased from it), so "
         "nothing of it is sent. The next night brings the rest."
     )
-
-
-def _written(problems: Sequence[Found]) -> str:
-    """Problems as a journal's reason: they are read back after a crash."""
-    return as_json([[row, problem.code, problem.detail] for row, problem in problems]).decode() if problems else ""
-
-
-def _problems(reason: str) -> tuple[Found, ...]:
-    if not reason.startswith("["):
-        return ()
-    with suppress(ValueError, TypeError):
-        return tuple((row, Problem(code, detail)) for row, code, detail in json.loads(reason))
-    return ()

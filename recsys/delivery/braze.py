@@ -14,11 +14,12 @@ from typing import Any
 
 from recsys.delivery.answers import Answer
 from recsys.delivery.api import Clock, Pace, connect
-from recsys.delivery.api_carrier import ApiCarrier, Found, Taken
+from recsys.delivery.api_carrier import ApiCarrier
 from recsys.delivery.audiences import Audience
 from recsys.delivery.batches import Batch, Problem, Record, as_json
 from recsys.delivery.credentials import Connection
 from recsys.delivery.record_errors import NOBODY, Identifier
+from recsys.delivery.tool_rules import Found, Taken
 from recsys.errors import ConfigError
 
 TRACK = "/users/track"

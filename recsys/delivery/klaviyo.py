@@ -12,13 +12,14 @@ from datetime import date
 
 from recsys.delivery.answers import Answer, object_in, objects_in
 from recsys.delivery.api import Clock, Pace, connect
-from recsys.delivery.api_carrier import ApiCarrier, Found, Taken
+from recsys.delivery.api_carrier import ApiCarrier
 from recsys.delivery.audiences import Audience
 from recsys.delivery.batches import Batch, Problem, Record, as_json
 from recsys.delivery.credentials import Connection
 from recsys.delivery.journal import Entry, Journal, Outcome
-from recsys.delivery.klaviyo_jobs import CALLS, FIRST_POLL, JOBS, Jobs, id_of, identifiers
+from recsys.delivery.klaviyo_jobs import CALLS, FIRST_POLL, JOBS, Jobs, id_of, identifiers, repeated
 from recsys.delivery.record_errors import NOBODY, Identifier
+from recsys.delivery.tool_rules import Found, Taken
 from recsys.errors import CannotDeliver
 from recsys.night import Night
 
@@ -151,9 +152,7 @@ def _unfit(profile: Record) -> Problem | None:
 def _placed(error: Record, records: Sequence[Record]) -> Found:
     """Which of a job's records an import error is about: by what the error repeats of it, else by its position."""
     row, problem = _pointed(error)
-    payload = object_in(error, "original_payload")
-    repeated = object_in(payload, "data") or payload
-    named = {*identifiers(object_in(repeated, "attributes") or repeated)} - {NOBODY}
+    named = repeated(error)
     same = [at for at, each in enumerate(records) if named.intersection(identifiers(each["attributes"]))]
     if len(same) == 1:
         return same[0], problem

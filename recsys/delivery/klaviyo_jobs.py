@@ -62,15 +62,20 @@ class Jobs:
         return (object_in(each, "attributes") for each in self._collection(job, "import-errors", {}))
 
     def holds(self, job: str, profiles: Sequence[Record]) -> bool:
-        """Whether a job is about exactly so many profiles, and about these; waits until it is complete."""
+        """Whether a job is about exactly so many profiles, and about these; waits until it is complete.
+
+        Not when it holds a failed profile that its errors do not repeat: that could be anybody's.
+        """
         done = self.complete(job, of=len(profiles))
         if done is None:
             return False
-        ours = {identifier for profile in profiles for identifier in identifiers(profile["attributes"])}
         taken = self._collection(job, "profiles", {"fields[profile]": "email,phone_number,external_id"})
-        known = [identifiers(object_in(each, "attributes")) for each in taken]
-        are_ours = bool(known) and all(ours.intersection(each) for each in known)
-        return are_ours and len(known) + int(done.get("failed_count") or 0) == len(profiles)
+        known = [{*identifiers(object_in(each, "attributes"))} for each in taken]
+        failed = int(done.get("failed_count") or 0)
+        named = [repeated(error) for error in self.errors(job)] if failed else []
+        ours = {identifier for profile in profiles for identifier in identifiers(profile["attributes"])} - {NOBODY}
+        are_ours = all(not ours.isdisjoint(each) for each in (*known, *named))
+        return are_ours and len(known) + failed == len(profiles) and len(named) >= failed
 
     def _collection(self, job: str, what: str, parameters: Mapping[str, str]) -> Iterator[Record]:
         return self.api.pages(f"{JOBS}/{job}/{what}", {"page[size]": PAGE, **parameters}, MOST_PAGES)
@@ -80,6 +85,13 @@ def id_of(resource: Record) -> str | None:
     """A resource's id, None without one or one that does not look like one."""
     found = resource.get("id")
     return found if isinstance(found, str) and _ID.fullmatch(found) else None
+
+
+def repeated(error: Record) -> set[Identifier]:
+    """What the profile that an import error repeats is known by; nothing when it repeats none."""
+    payload = object_in(error, "original_payload")
+    profile = object_in(payload, "data") or payload
+    return {*identifiers(object_in(profile, "attributes") or profile)} - {NOBODY}
 
 
 def identifiers(attributes: Record) -> list[Identifier]:
