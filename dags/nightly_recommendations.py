@@ -9,15 +9,31 @@ lines of the red task's log say why, and so does the audience page, which is wri
 | features, decide | a dbt model or test failed | read the named model's message; fix, clear the task |
 | gate | a check failed: the files were held back on purpose | read the failed checks; nothing left, nothing to undo |
 | export | the bytes are not those that were checked, or the day was published with others | read the message |
+| deliver | a target refused files, or nobody knows whether one arrived | read the message; nothing is sent twice |
+| ask | nobody approved the files in time, or somebody said no | nothing left; `recsys approve`, then redeliver_export |
 | evaluate | what lists were worth could not be measured: the files have left, and the rest goes on | read the message |
 | publish | the analysts' database could not be swapped | free space or mend the file it names, clear publish |
+| whole | a delivery or the measurement failed; nothing else was kept back by it | see that task |
+
+Where the shop file asks for approval (`deliver: {approve: true}`), the files of that channel wait for a person: the
+task `ask` names the page, and Airflow shows it under Required Actions.
 """
 
 import os
+from datetime import timedelta
 
 import pendulum
-from airflow.sdk import CronDataIntervalTimetable, Param, TriggerRule, dag, get_current_context, task
-from stage_task import channels_of_night, date_of_night, run_stage, writes
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import CronDataIntervalTimetable, Param, TriggerRule, dag, get_current_context, task, task_group
+from stage_task import (
+    channels_of_night,
+    date_of_night,
+    deliver_approved_files,
+    deliveries_of_night,
+    question_about,
+    run_stage,
+    writes,
+)
 
 
 @dag(
@@ -77,24 +93,59 @@ def nightly_recommendations():
         return run_stage("export", run_date, channel)
 
     @task
+    def what_is_delivered(run_date: str) -> list[str]:
+        return deliveries_of_night(run_date, approve=False)
+
+    @task
+    def deliver(run_date: str, channel: str) -> dict:
+        return run_stage("deliver", run_date, channel)
+
+    @task
     def evaluate(run_date: str) -> dict:
         return run_stage("evaluate", run_date)
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def measured() -> None:
-        """Publishing follows the measurement, however that ended: nobody waits for it."""
+    def settled() -> None:
+        """However deliveries and the measurement ended: the night is told all the same."""
 
     @task
     def publish(run_date: str) -> dict:
         return run_stage("publish", run_date)
 
-    @task
+    @task(trigger_rule=TriggerRule.NONE_FAILED)
     def whole() -> None:
-        """The last task: where any before it is red, the run is red."""
+        """The last task: where a delivery or the measurement is red, the run is red."""
 
     @task
     def report(run_date: str) -> dict:
         return run_stage("report", run_date)
+
+    @task
+    def what_needs_approval(run_date: str) -> list[str]:
+        return deliveries_of_night(run_date, approve=True)
+
+    @task_group
+    def when_approved(run_date: str, channel: str) -> None:
+        @task(multiple_outputs=True)
+        def question(run_date: str, channel: str) -> dict[str, str]:
+            return question_about(run_date, channel)
+
+        @task
+        def deliver_approved(run_date: str, channel: str, answer: dict) -> dict:
+            return deliver_approved_files(run_date, channel, answer["responded_by_user"])
+
+        asked = question(run_date, channel)
+        ask = ApprovalOperator(
+            task_id="ask",
+            subject=asked["subject"],
+            body=asked["body"],
+            fail_on_reject=True,
+            response_timeout=timedelta(hours=12),
+            execution_timeout=None,
+            retries=0,
+            pool="default_pool",  # whoever waits for a person writes nothing
+        )
+        deliver_approved(run_date, channel, ask.output)
 
     night = open_night()
     checked = gate(night)
@@ -103,11 +154,16 @@ def nightly_recommendations():
     published = publish(night)
     evaluated = evaluate(night)
     ingest(night) >> features(night) >> recommend(night) >> decide(night) >> render(night) >> checked >> files
-    exported >> evaluated >> measured() >> published
-    exported >> published
-    [evaluated, published] >> whole()
+    to_deliver, to_approve = what_is_delivered(night), what_needs_approval(night)
+    delivered = deliver.partial(run_date=night).expand(channel=to_deliver)
     # a teardown runs however the night went, and unlike any other last task it does not turn a red night green
-    published >> report(night).as_teardown(setups=night)
+    reported = report(night).as_teardown(setups=night)
+    exported >> [to_deliver, to_approve]
+    exported >> [delivered, evaluated] >> settled() >> published >> reported
+    exported >> published
+    [delivered, evaluated, published] >> whole()
+    # the page is what a person looks at
+    [exported, reported] >> when_approved.partial(run_date=night).expand(channel=to_approve)
 
 
 nightly_recommendations()

@@ -4,8 +4,8 @@ import errno
 import os
 import signal
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -77,7 +77,107 @@ def run_stage(stage: str, run_date: str, channel: str | None = None) -> dict[str
             from expectations import gate
 
             return record(night, stage, gate.run)
-        return record(night, f"{stage}.{channel}" if channel else stage, work_of(stage, channel))
+        with connections_of([channel] if channel and stage == "deliver" else [], run_date):
+            return record(night, f"{stage}.{channel}" if channel else stage, work_of(stage, channel))
+
+
+def deliveries_of_night(run_date: str, *, approve: bool) -> list[str]:
+    """Audiences to deliver at once or, with `approve`, channels whose files wait for a person to approve them."""
+    from recsys.delivery.approval import waits
+    from recsys.delivery.audiences import channels, owner_of
+    from recsys.pipeline import open_night
+
+    with final_unless_transient():
+        night = open_night(shop_file(), run_date)
+        audiences = [name for name in channels(night) if waits(night, name) is approve]
+        return [*dict.fromkeys(owner_of(night, name) for name in audiences)] if approve else audiences
+
+
+def question_about(run_date: str, channel: str) -> dict[str, str]:
+    """What a person is asked before a channel's files leave: counts and the page, nobody's data."""
+    from recsys.delivery.audiences import audience_of, setting_of
+    from recsys.pipeline import open_night
+
+    with final_unless_transient():
+        night = open_night(shop_file(), run_date)
+        files = audience_of(night, channel).published.manifest.files
+        lines = [f"- {file.file}: {file.rows:,} rows" for file in files]
+        return {
+            "subject": f"{night.shop.shop}, night of {run_date}: deliver {channel}?",
+            "body": "\n".join(
+                (f"To {setting_of(night, channel).to}:", "", *lines, "", f"Look at the page first: `{night.page}`")
+            ),
+        }
+
+
+def deliver_approved_files(run_date: str, channel: str, by: Mapping[str, object] | None) -> dict[str, int | str]:
+    """Put a person's approval on record, then deliver the channel with its check-in; counts."""
+    from recsys.delivery.approval import approve_channel
+    from recsys.pipeline import open_night
+
+    with final_unless_transient():
+        night = open_night(shop_file(), run_date)
+        approve_channel(night, channel, str((by or {}).get("name") or "a user of Airflow"))
+    return redeliver_of({"run_date": run_date, "channel": channel})
+
+
+def redeliver_of(conf: Mapping[str, object]) -> dict[str, int | str]:
+    """Deliver again what is certainly not there; parts and what is known of them. See `recsys.delivery.redeliver`."""
+    from recsys.delivery.audiences import channels
+    from recsys.delivery.redeliver import redeliver_night, require_ends
+    from recsys.errors import ConfigError
+    from recsys.pipeline import open_night, tell_again
+    from recsys.process import die_with_parent
+
+    die_with_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with final_unless_transient():
+        unknown = sorted(set(conf) - {"run_date", "channel", "settle", "parts"})
+        if unknown or not conf.get("run_date"):
+            raise ConfigError("conf: expected run_date and, if wanted, channel, settle and parts")
+        night = open_night(shop_file(), str(conf["run_date"]))
+        channel, settle = conf.get("channel") or None, conf.get("settle") or None
+        parts = [part.strip() for part in str(conf.get("parts") or "").split(",") if part.strip()]
+        with connections_of(channels(night), night.run_date.isoformat()):
+            ends = redeliver_night(night, channel, settle, parts)  # type: ignore[arg-type]
+        told = tell_again(night.shop.path, night.run_date, print)
+        counts = require_ends(night, ends)
+    if not told:
+        raise AirflowFailException(f"Delivered, but the page or the analysts' database of {night.run_date} is not new")
+    return counts
+
+
+@contextmanager
+def connections_of(audiences: Iterable[str], run_date: str) -> Iterator[None]:
+    """Airflow's connections that deliveries name, as variables of this process, and only while they are needed.
+
+    What is set in the environment already goes first. A connection that Airflow does not have either is missed later.
+    """
+    import json
+
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from recsys.delivery.audiences import setting_of
+    from recsys.delivery.credentials import is_set, variable_of
+    from recsys.pipeline import open_night
+
+    names = {
+        name for audience in audiences if (name := setting_of(open_night(shop_file(), run_date), audience).connection)
+    }
+    mine = []
+    try:
+        for name in sorted(names):
+            if not is_set(name):
+                with suppress(AirflowNotFoundException):
+                    found = Connection.get(name)
+                    content = {key: getattr(found, key) for key in ("host", "port", "login", "password", "extra")}
+                    os.environ[variable_of(name)] = json.dumps(content)
+                    mine.append(variable_of(name))
+        yield
+    finally:
+        for variable in mine:
+            os.environ.pop(variable, None)
 
 
 def tune_night(conf: Mapping[str, object]) -> dict[str, int | str]:

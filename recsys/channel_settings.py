@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from recsys.channels import kinds
+from recsys.delivery.settings import Deliver
 from recsys.settings import Name, Settings
 from recsys.vocabulary import ContactChannel
 
@@ -24,27 +25,6 @@ Field_ = Literal[
 ]
 NIGHTLY = frozenset({"send_not_before", "send_not_after", "run_date"})
 """Fields that are others every night: with one of them every row changes, and a delta is the full file."""
-
-
-class Deliver(Settings):
-    """Where a channel's published files go; credentials are never here."""
-
-    to: str = Field(
-        pattern=r"^([a-z0-9+.-]+://\S+|api:[a-z0-9_]+|file:\S+)$",
-        description="URL of a folder (file:, sftp:, s3: and whatever else fsspec opens), or api:klaviyo, api:braze",
-    )
-    connection: Name | None = Field(
-        None,
-        description="Name of the credentials: RECSYS_CONNECTION_<NAME> in the environment, or Airflow's connection",
-    )
-    approve: bool = Field(False, description="The DAG waits for a person's yes before anything is delivered")
-
-    @field_validator("to")
-    @classmethod
-    def _without_credentials(cls, to: str) -> str:
-        if "@" in to.partition("://")[2].partition("/")[0]:
-            raise ValueError("a URL with a login in it; credentials belong to the connection, never to the shop file")
-        return to
 
 
 class Channel(Settings):

@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from recsys import pipeline
-from recsys.errors import RecsysError
+from recsys.errors import ConfigError, RecsysError
 from recsys.night import Night
 
 app = typer.Typer(
@@ -107,7 +108,7 @@ def stage(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(s for s in pipeline.STAGES if s != 'gate')}")],
     shop_file: ShopFile,
     run_date: RunDate,
-    channel: Annotated[str | None, typer.Option(help="For export: which channel")] = None,
+    channel: Annotated[str | None, typer.Option(help="For export and deliver: which channel")] = None,
 ) -> None:
     """Run one stage of a night again. The gate is `python -m expectations.gate SHOP_FILE RUN_DATE`."""
     night = pipeline.open_night(shop_file, run_date.date())
@@ -159,6 +160,53 @@ def tune(shop_file: ShopFile, run_date: RunDate) -> None:
     night = pipeline.open_night(shop_file, run_date.date())
     counts = pipeline.record(night, "tune", lambda it: run(it, console.print))
     console.print_json(pipeline.printable(counts))
+
+
+@app.command()
+def approve(
+    shop_file: ShopFile,
+    run_date: RunDate,
+    channel: Annotated[str, typer.Option(help="The channel whose files may leave")],
+    by: Annotated[str | None, typer.Option(help="Who approves; the login name unless given")] = None,
+) -> None:
+    """Let a channel's published files leave that wait for a person's approval: exactly those. It delivers nothing."""
+    from getpass import getuser
+
+    from recsys.delivery.approval import approve_channel
+
+    night = pipeline.open_night(shop_file, run_date.date())
+    for name in approve_channel(night, channel, by or getuser()):
+        console.print(f"approved: {name}, night of {night.run_date}", soft_wrap=True)
+    console.print(f"deliver: recsys redeliver {shop_file} {night.run_date} --channel {channel}", soft_wrap=True)
+
+
+@app.command()
+def redeliver(
+    shop_file: ShopFile,
+    run_date: RunDate,
+    channel: Annotated[str | None, typer.Option(help="Only this channel, with its check-in")] = None,
+    settle: Annotated[
+        str | None, typer.Option(help="delivered or lost: what you found became of the named parts in doubt")
+    ] = None,
+    part: Annotated[list[str] | None, typer.Option(help="A part in doubt to settle; may be given again")] = None,
+) -> None:
+    """Deliver what is certainly not there, and show every part. What is acknowledged never leaves again.
+
+    Of parts in doubt the target is asked; what it cannot tell, a person has to settle.
+    """
+    from recsys.delivery.redeliver import redeliver_night
+    from recsys.report.summary import show_deliveries
+
+    night = pipeline.open_night(shop_file, run_date.date())
+    if settle not in {None, "delivered", "lost"}:
+        raise ConfigError(f"--settle is '{settle}', allowed: delivered, lost.")
+    ends = redeliver_night(night, channel, settle, part or [])  # type: ignore[arg-type]
+    told = pipeline.tell_again(shop_file, night.run_date, console.print)
+    show_deliveries(night, console)
+    for name, error in ends.items():
+        if error is not None:
+            console.print(f"[bold red]{name}:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+    raise typer.Exit(0 if told and not any(ends.values()) else 1)
 
 
 @app.command()

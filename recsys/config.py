@@ -405,6 +405,17 @@ class Shop(Settings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _targets_lie_outside(self) -> "Shop":
+        for channel in self.channels:
+            folder = channel.deliver.local_folder if channel.deliver else None
+            if folder is not None and folder.resolve().is_relative_to(self.root):
+                raise ValueError(
+                    f"channels: {channel.name}: deliver.to lies below data_root, whose folders nothing else writes to; "
+                    "name a folder outside"
+                )
+        return self
+
     @property
     def folder(self) -> Path:
         return self.path.parent

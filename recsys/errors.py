@@ -90,3 +90,15 @@ class CannotRender(RecsysError):
 
 class CannotPublish(RecsysError):
     """The disk or the folder under the final names refuses the files: full, read-only, not ours, a symbolic link."""
+
+
+class CannotDeliver(RecsysError):
+    """A target refuses what is to be delivered, or what is asked would send something twice."""
+
+
+class DeliveryInDoubt(RecsysError):
+    """Nobody can tell whether something arrived: it is not sent again before that is settled."""
+
+
+class NotApproved(RecsysError):
+    """A channel that a person has to approve was not approved, or not with these files."""

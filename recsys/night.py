@@ -26,6 +26,7 @@
   published/
     audiences/<channel>/<run_date>/    files, manifest.json, _SUCCESS
     ledger/<book>/<channel>/<run_date>.parquet    recipients and items, written before the files get their final names
+    deliveries/<channel>/<run_date>.jsonl         what left for which target, and how far it is known to have come
     champions/, champion.json      what weekly evaluations found, and whose finding holds
     suppressed.parquet             who is not to be contacted, as keyed hashes; only grows
     erased.parquet                 whose rows are refused, as keyed hashes
@@ -127,6 +128,10 @@ class Night:
     @property
     def ledger(self) -> Path:
         return self.published / "ledger"
+
+    @property
+    def deliveries(self) -> Path:
+        return self.published / "deliveries"
 
     @property
     def analysts(self) -> Path:

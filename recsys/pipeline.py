@@ -14,6 +14,7 @@ from pathlib import Path
 from time import perf_counter
 
 from recsys.config import load_shop
+from recsys.delivery.approval import waits
 from recsys.erasure.records import require_finished
 from recsys.errors import ConfigError, RecsysError
 from recsys.files import private_folder, sweep, write_json
@@ -33,20 +34,37 @@ MODULES = {
     "decide": "recsys.decide",
     "render": "recsys.channels.render",
     "export": "recsys.export",
+    "deliver": "recsys.delivery.stage",
     "evaluate": "recsys.evaluation.stage",
     "publish": "recsys.publish",
     "report": "recsys.report.page",
 }
 """Where each stage's `run` is. They differ a lot in what they import, so each is imported when it is its turn."""
 
-STAGES = ("ingest", "features", "recommend", "decide", "render", "gate", "export", "evaluate", "publish", "report")
-"""The order of a night. The gate belongs to the room `expectations`, which this package does not import."""
+STAGES = (
+    "ingest",
+    "features",
+    "recommend",
+    "decide",
+    "render",
+    "gate",
+    "export",
+    "deliver",
+    "evaluate",
+    "publish",
+    "report",
+)
+"""The order of a night; export and deliver run once per channel.
+
+The gate belongs to the room `expectations`, which this package does not import."""
+
+PER_CHANNEL = ("export", "deliver")
 
 BEFORE_THE_GATE = STAGES[: STAGES.index("gate")]
 """A verdict is about what these stages made, so it ends when one of them begins."""
 
-NOT_WAITED_FOR = "evaluate"
-"""Nobody waits for a measurement: where it fails the stages after it run, and the night has failed all the same."""
+NOT_WAITED_FOR = ("deliver", "evaluate")
+"""Where a delivery or the measurement fails the stages after it run, and the night has failed all the same."""
 
 
 def open_night(shop_file: Path | str, run_date: date | str) -> Night:
@@ -65,9 +83,9 @@ def work_of(stage: str, channel: str | None = None) -> Callable[[Night], Counts]
             f"stage is {stage!r}, allowed: {', '.join(MODULES)}; for the gate: python -m expectations.gate"
         )
     run = importlib.import_module(MODULES[stage]).run
-    if stage == "export":
+    if stage in PER_CHANNEL:
         if channel is None:
-            raise ConfigError("the stage export needs a channel")
+            raise ConfigError(f"the stage {stage} needs a channel")
         return partial(run, channel=channel)
     return run  # type: ignore[no-any-return]
 
@@ -116,37 +134,67 @@ def _peak_mib() -> int:
 def run_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) -> bool:
     """Run every stage of a night without Airflow, each in a process of its own; True when all of them passed.
 
-    The report is written however the night went. The processes end when this one does.
+    A delivery that fails keeps nothing else back, nor does one that waits for an approval. The report is written
+    however the night went. The processes end when this one does.
     """
     night = open_night(shop_file, run_date)
     private_folder(night.shop.root)
-    return _in_order(shop_file, run_date, importlib.import_module(MODULES["export"]).channels(night), progress)
+
+    def leaving(stage: str) -> list[str]:
+        every: list[str] = importlib.import_module(MODULES[stage]).channels(night)
+        waiting = [name for name in every if stage == "deliver" and waits(night, name)]
+        for name in waiting:
+            progress(f"{f'deliver {name}':<24} waits for `recsys approve {shop_file} {run_date}`")
+        return [name for name in every if name not in waiting]
+
+    return _in_order(shop_file, run_date, leaving, progress)
 
 
 def rebuild_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) -> bool:
     """Make a published night's data again from the inputs it had; True when every stage passed.
 
     What was published stays: only channels that have their files are exported again, which changes nothing after an
-    erasure. Each stage runs in a process of its own. The report is written however it went.
+    erasure; and nothing is delivered. Each stage runs in a process of its own. The report is written however it went.
     """
     night = open_night(shop_file, run_date)
-    exported = importlib.import_module(MODULES["export"]).channels(night)
-    kept = [channel for channel in exported if (night.audience(channel) / SUCCESS).is_file()]
+
+    def kept(stage: str) -> list[str]:
+        every: list[str] = importlib.import_module(MODULES[stage]).channels(night)
+        return [name for name in every if stage == "export" and (night.audience(name) / SUCCESS).is_file()]
+
     return _in_order(shop_file, run_date, kept, progress, quiet=True)
 
 
 def _in_order(
-    shop_file: Path, run_date: date, exported: list[str], progress: Callable[[str], None], *, quiet: bool = False
+    shop_file: Path,
+    run_date: date,
+    channels: Callable[[str], list[str]],
+    progress: Callable[[str], None],
+    *,
+    quiet: bool = False,
 ) -> bool:
-    """Run every stage, those to export once each; True when all of them passed."""
+    """Run every stage, those of PER_CHANNEL once for each of its `channels`; True when all of them passed."""
     passed = goes_on = True
     for stage in STAGES[:-1]:
-        channels: list[str | None] = [*exported] if stage == "export" else [None]
-        for channel in channels:
+        each: list[str | None] = [None]
+        if stage in PER_CHANNEL:
+            each = [*channels(stage)] if goes_on else []
+        for channel in each:
             done = goes_on and _in_process(shop_file, run_date, stage, channel, progress, quiet=quiet)
             passed = passed and done
-            goes_on = done or (goes_on and stage == NOT_WAITED_FOR)
+            goes_on = done or (goes_on and stage in NOT_WAITED_FOR)
     return _in_process(shop_file, run_date, "report", None, progress, quiet=quiet) and passed
+
+
+def tell_again(shop_file: Path, run_date: date, progress: Callable[[str], None]) -> bool:
+    """Bring the analysts' database and the page of a published night up to date; True when both are.
+
+    A night of which an erasure has left nothing but what was published is told as it is.
+    """
+    if not open_night(shop_file, run_date).verdict.is_file():
+        return True
+    told = [_in_process(shop_file, run_date, stage, None, progress, quiet=True) for stage in ("publish", "report")]
+    return all(told)
 
 
 def _in_process(

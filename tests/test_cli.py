@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import toy
+from delivery_faults import Inbox, night_with_target
 
 from recsys.pipeline import STAGES
 
@@ -72,6 +73,48 @@ def test_the_reference_lists_fields_and_contracts() -> None:
     assert done.returncode == 0
     assert "ingest.max_bad_share" in done.stdout
     assert "order_lines: one line of an order, required" in done.stdout
+
+
+def test_redeliver_shows_every_part_and_sends_what_is_not_there_once(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "inbox")
+    night = night_with_target(tmp_path / "shop", f"file://{inbox.folder}", approve=True)
+    shop = night.shop.path
+    refused = recsys("redeliver", shop, toy.RUN_DATE, "--channel", "email_file")
+    assert refused.returncode == 1
+    assert "nobody has approved the files" in refused.stdout
+    assert inbox.lying() == []
+    assert recsys("approve", shop, toy.RUN_DATE, "--channel", "crm_file").returncode == 1
+    path = night.audience("check_in_email_file")
+    approved = recsys("approve", shop, toy.RUN_DATE, "--channel", "email_file", "--by", "ann")
+    assert approved.returncode == (0 if path.is_dir() else 1)
+    night = night_with_target(tmp_path / "shop", f"file://{inbox.folder}")
+    done = recsys("redeliver", shop, toy.RUN_DATE, "--channel", "email_file")
+    lines = [line for line in done.stdout.splitlines() if f"file://{inbox.folder}" in line]
+    assert [line.split()[1] for line in lines if "delivered" in line] == [
+        "one.csv",
+        "two.csv",
+        "email_file_20260331.manifest.json",
+    ]
+    inbox.take()
+    recsys("redeliver", shop, toy.RUN_DATE)
+    assert inbox.lying() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--settle", "maybe"), "allowed: delivered, lost"),
+        (("--settle", "lost"), "name their channel"),
+        (("--channel", "fax"), "has no section deliver"),
+    ],
+)
+def test_a_redelivery_that_cannot_be_meant_is_refused(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    inbox = Inbox(tmp_path / "inbox")
+    night = night_with_target(tmp_path / "shop", f"file://{inbox.folder}")
+    done = recsys("redeliver", night.shop.path, toy.RUN_DATE, *arguments)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert inbox.lying() == []
 
 
 @pytest.mark.thorough

@@ -15,6 +15,7 @@ from airflow_run import DAG, REPOSITORY, environment, night_tree, run_dag, tree
 
 from recsys.config import Shop
 from recsys.night import Night
+from recsys.pipeline import PER_CHANNEL, STAGES
 
 TASKS = {
     "open_night",
@@ -27,12 +28,18 @@ TASKS = {
     "gate",
     "what_leaves",
     "export",
-    "measured",
+    "what_is_delivered",
+    "deliver",
+    "settled",
+    "what_needs_approval",
+    "when_approved.question",
+    "when_approved.ask",
+    "when_approved.deliver_approved",
     "publish",
     "whole",
     "report",
 }
-WITHOUT_STAGE = {"open_night", "what_leaves", "measured", "whole"}
+ASK = "when_approved.ask"
 
 INSPECT = """
 import json, sys, time
@@ -69,7 +76,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 def test_there_are_exactly_these_dags_and_tasks(bag: dict) -> None:
     assert bag["errors"] == {}
-    assert set(bag["dags"]) == {DAG, "erase_customers", "weekly_evaluation"}
+    assert set(bag["dags"]) == {DAG, "erase_customers", "redeliver_export", "weekly_evaluation"}
     assert set(bag["dags"][DAG]) - {""} == TASKS
     assert {path.stem for path in (REPOSITORY / "dags").glob("*.py")} - {"stage_task"} == set(bag["dags"])
 
@@ -86,7 +93,7 @@ def test_the_stages_follow_one_another(bag: dict) -> None:
         "what_leaves",
         "export",
         "evaluate",
-        "measured",
+        "settled",
         "publish",
         "whole",
     ]
@@ -94,21 +101,32 @@ def test_the_stages_follow_one_another(bag: dict) -> None:
         assert before in tasks[after]["upstream"], (before, after)
     assert tasks["report"]["upstream"] == ["open_night", "publish"]
     assert tasks["report"]["teardown"]
+    assert {"export", "what_is_delivered"} < set(tasks["deliver"]["upstream"])
 
 
-def test_publishing_waits_for_the_measurement_and_does_not_need_it(bag: dict) -> None:
+def test_a_person_is_asked_when_the_page_is_written_and_before_anything_leaves(bag: dict) -> None:
+    tasks = bag["dags"][DAG]
+    assert {"export", "report"} < set(tasks["when_approved.question"]["upstream"])
+    assert tasks[ASK]["upstream"] == ["when_approved.question"]
+    assert "when_approved.ask" in tasks["when_approved.deliver_approved"]["upstream"]
+    assert (tasks[ASK]["pool"], tasks[ASK]["retries"]) == ("default_pool", 0)
+
+
+def test_publishing_waits_for_deliveries_and_the_measurement_and_needs_neither(bag: dict) -> None:
     """Only what does nothing itself runs however its upstream ended, and it is not last: the run stays red."""
     tasks = bag["dags"][DAG]
     assert {name: task["rule"] for name, task in tasks.items() if name and task["rule"] != "all_success"} == {
-        "measured": "all_done",
+        "settled": "all_done",
+        "whole": "none_failed",
         "report": "all_done_setup_success",
     }
-    assert tasks["publish"]["upstream"] == ["export", "measured", "open_night"]
-    assert tasks["whole"]["upstream"] == ["evaluate", "publish"]
+    assert tasks["settled"]["upstream"] == ["deliver", "evaluate"]
+    assert tasks["publish"]["upstream"] == ["export", "open_night", "settled"]
+    assert tasks["whole"]["upstream"] == ["deliver", "evaluate", "publish"]
 
 
 def test_every_task_has_retries_a_timeout_and_the_one_slot_pool(bag: dict) -> None:
-    for name in TASKS:
+    for name in TASKS - {ASK}:
         task = bag["dags"][DAG][name]
         assert (task["pool"], task["retries"], task["delay"], task["timeout"]) == ("duckdb_writer", 3, 120.0, True), (
             name
@@ -120,7 +138,7 @@ def test_reading_the_dag_file_imports_nothing_heavy(bag: dict) -> None:
     assert bag["heavy"] == []
 
 
-STAGES = ("gate", "evaluate", "publish", "report")
+FROM_THE_GATE_ON = ("gate", "evaluate", "publish", "report")
 CANARIES = ("ann@example.com", "+4915112345678", "dan@example", "secret@example.com")
 
 
@@ -190,7 +208,7 @@ def test_the_page_and_the_records_are_there(first: Run) -> None:
     night = first.night()
     assert "2026" in night.page.read_text(encoding="utf-8")
     stages = {path.stem for path in night.stages.glob("*.json")}
-    assert stages == TASKS - WITHOUT_STAGE - {"export"} | {
+    assert stages == {task for task in TASKS if task in STAGES and task not in PER_CHANNEL} | {
         "export.email_file",
         "export.crm_file",
         "export.check_in_email_file",
@@ -226,7 +244,7 @@ def test_a_measurement_that_fails_keeps_nothing_from_the_analysts_and_the_run_is
         first.shop.path.write_text(text)
         (night.folder / "folds").unlink()
     assert done.returncode != 0
-    states = {name: json.loads((night.stages / f"{name}.json").read_text())["status"] for name in STAGES}
+    states = {name: json.loads((night.stages / f"{name}.json").read_text())["status"] for name in FROM_THE_GATE_ON}
     assert states == {"gate": "done", "evaluate": "failed", "publish": "done", "report": "done"}
     assert tree(night.published / "audiences") == published
     with duckdb.connect(str(night.analysts), read_only=True) as con:

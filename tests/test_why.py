@@ -22,7 +22,9 @@ from recsys.addresses import NORMAL_FORMS
 from recsys.audit import Check, Verdict
 from recsys.channels import render
 from recsys.channels.crm_file import CrmFile
+from recsys.config import load_shop
 from recsys.contracts import CONTRACTS
+from recsys.delivery import stage as deliver
 from recsys.errors import ConfigError, NotKnown
 from recsys.files import sha256_of
 from recsys.night import Night
@@ -593,3 +595,20 @@ def test_the_command_ends_with_a_message_when_it_cannot_answer(
     assert not done.stdout
     assert "Traceback" not in done.stderr
     assert "nobody" not in done.stderr
+
+
+def test_whether_and_how_a_row_was_delivered_is_told(green: Night, tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    text = green.shop.path.read_text()
+    told = f"name: email_file, deliver: {{to: 'file://{inbox}'}},"
+    green.shop.path.write_text(text.replace("name: email_file,", told))
+    night = Night(load_shop(green.shop.path), green.run_date)
+    before = part(tell(night, "ann", "email_file"), "email_file (e-mail)")
+    assert f"Delivery to file://{inbox}: pending, at least, for everybody in it." in before
+    deliver.run(night, "email_file")
+    story = part(tell(night, "ann", "email_file"), "email_file (e-mail)")
+    [line] = [line for line in story if line.startswith("Delivery")]
+    assert line.startswith(f"Delivery to file://{inbox}, in email_file_20260331.csv: delivered (sha256 ")
+    held_back = part(tell(night, "cat", "email_file"), "email_file (e-mail)")
+    assert not [line for line in held_back if line.startswith("Delivery")]

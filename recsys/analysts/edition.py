@@ -97,11 +97,14 @@ def _attach_warehouse(con: duckdb.DuckDBPyConnection, night: Night) -> None:
 
 
 def _declare(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the history tables that are missing, with their comments."""
+    """Make the history tables and columns that are missing, with their comments."""
     for table in HISTORY:
         name = f"edition.main.{quoted(table.name)}"
         columns = ", ".join(f"{quoted(column.name)} {column.type}" for column in table.columns)
         con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+        for column in table.columns:
+            if column.may_be_missing:
+                con.execute(f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {quoted(column.name)} {column.type}")
         con.execute(f"COMMENT ON TABLE {name} IS {literal(table.comment)}")
         for column in table.columns:
             con.execute(f"COMMENT ON COLUMN {name}.{quoted(column.name)} IS {literal(column.comment)}")

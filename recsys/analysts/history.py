@@ -13,6 +13,8 @@ class Column:
     name: str
     type: str
     comment: str
+    may_be_missing: bool = False
+    """Databases of earlier versions do not have it yet; such columns are the last ones of their table."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ _STATUS = Column(
     "minor, invalid_address, duplicate_address, no_send_window, control, capped, too_few_items, nothing_new",
 )
 _ITEMS = Column("items", "BIGINT", "Recommended products that fit the channel's places; they leave only when exported")
+_STATE = Column(
+    "state",
+    "VARCHAR",
+    "How far it has come: published (people import the file), or pending, reserved (in doubt if it was being sent), "
+    "exported, acknowledged, failed; null in nights of earlier versions",
+    may_be_missing=True,
+)
 _SHA256 = Column("sha256", "VARCHAR", "Hex SHA-256 of the file's bytes")
 
 HISTORY: tuple[HistoryTable, ...] = (
@@ -98,7 +107,7 @@ HISTORY: tuple[HistoryTable, ...] = (
         "contact_history",
         "One row per night, customer and channel for whom a message was planned.",
         ("run_date", "customer_id", "channel"),
-        (RUN_DATE, _CUSTOMER, _CHANNEL, _STATUS, _ITEMS),
+        (RUN_DATE, _CUSTOMER, _CHANNEL, _STATUS, _ITEMS, _STATE),
     ),
     HistoryTable(
         "removals",
@@ -165,16 +174,20 @@ HISTORY: tuple[HistoryTable, ...] = (
     ),
     HistoryTable(
         "deliveries",
-        "One row per night, channel and file that left under a final name.",
-        ("run_date", "channel", "file"),
+        "One row per night, channel, file under a final name, and part that it was delivered in: itself, or a batch.",
+        ("run_date", "channel", "file", "part"),
         (
             RUN_DATE,
             Column("channel", "VARCHAR", "The audience, or catalogue"),
             Column("file", "VARCHAR", "Name of the file"),
-            Column("rows", "BIGINT", "Rows without the header"),
-            Column("bytes", "BIGINT", "Size in bytes"),
-            _SHA256,
+            Column("rows", "BIGINT", "Rows without the header, of the part where there is one"),
+            Column("bytes", "BIGINT", "Size in bytes, likewise"),
+            Column("sha256", "VARCHAR", "Hex SHA-256 of these bytes"),
             Column("manifest_sha256", "VARCHAR", "Hex SHA-256 of the manifest that lies beside the file"),
+            Column("part", "VARCHAR", "What left as a whole; null when nothing of it did", may_be_missing=True),
+            _STATE,
+            Column("target", "VARCHAR", "Where it was delivered to", may_be_missing=True),
+            Column("receipt", "VARCHAR", "What the target confirmed", may_be_missing=True),
         ),
     ),
     HistoryTable(

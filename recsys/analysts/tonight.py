@@ -9,6 +9,9 @@ import duckdb
 from recsys.analysts.history import HISTORY, HistoryTable
 from recsys.audit import Verdict
 from recsys.database import quoted
+from recsys.delivery.audiences import channels
+from recsys.delivery.journal import Journal
+from recsys.delivery.messages import messages_of
 from recsys.errors import StageInputMissing
 from recsys.files import read_json
 from recsys.manifest import SUCCESS, read_published
@@ -17,6 +20,30 @@ from recsys.vocabulary import Status
 
 Row = dict[str, Any]
 _BY_NAME = {table.name: table for table in HISTORY}
+
+
+_CONTACTS = """
+    WITH slices AS (
+        SELECT
+            unnest($channels::VARCHAR[]) AS channel, unnest($firsts::BIGINT[]) AS first,
+            unnest($lasts::BIGINT[]) AS last, unnest($people::BIGINT[]) AS people, unnest($states::VARCHAR[]) AS state
+    ),
+    least AS (SELECT unnest($delivered::VARCHAR[]) AS channel, unnest($least::VARCHAR[]) AS state),
+    contacts AS (
+        SELECT
+            *, row_number() OVER (PARTITION BY channel ORDER BY customer_id) AS place,
+            count(*) OVER (PARTITION BY channel) AS people
+        FROM read_parquet($path)
+        WHERE status = $exported
+    )
+    SELECT contacts.*, coalesce(slices.state, least.state, $published) AS state
+    FROM contacts
+    LEFT JOIN slices
+        ON slices.channel = contacts.channel AND slices.people = contacts.people
+        AND contacts.place BETWEEN slices.first AND slices.last
+    LEFT JOIN least ON least.channel = contacts.channel
+"""
+PUBLISHED = "published"
 
 
 def insert_tonight(con: duckdb.DuckDBPyConnection, night: Night, verdict: Verdict) -> dict[str, int]:
@@ -35,12 +62,7 @@ def insert_tonight(con: duckdb.DuckDBPyConnection, night: Night, verdict: Verdic
     inputs = read_inputs(night)
     _insert_query(con, "recommendations", "SELECT * FROM read_parquet($path)", {"path": str(recommendations)})
     _insert_query(con, "decisions", "SELECT * FROM read_parquet($path)", {"path": str(decisions)})
-    _insert_query(
-        con,
-        "contact_history",
-        "SELECT * FROM read_parquet($path) WHERE status = $exported",
-        {"path": str(decisions), "exported": Status.EXPORTED.value},
-    )
+    _insert_query(con, "contact_history", _CONTACTS, {"path": str(decisions)} | _states(night))
     for name in ("removals", "check_ins"):
         path = verdict.audited(night.folder, night.decisions / f"fct_{name}.parquet").path
         _insert_query(con, name, "SELECT * FROM read_parquet($path)", {"path": str(path)})
@@ -126,17 +148,50 @@ def read_inputs(night: Night) -> Row:
 
 
 def deliveries(night: Night) -> list[Row]:
-    """One row per file of the night under a final name. Raises AlreadyPublished when one was changed there."""
+    """One row per file of the night under a final name and part of it that was delivered.
+
+    Raises AlreadyPublished when one was changed there.
+    """
     found = [
         read_published(success.parent)
         for success in sorted(night.published.glob(f"audiences/*/{night.run_date.isoformat()}/{SUCCESS}"))
     ]
     return [
-        file.model_dump() | {"channel": published.manifest.channel, "manifest_sha256": published.manifest_sha256}
+        file.model_dump() | {"channel": published.manifest.channel, "manifest_sha256": published.manifest_sha256} | part
         for published in found
         if published
         for file in published.manifest.files
+        for part in _parts(night, published.manifest.channel, file.file)
     ]
+
+
+def _parts(night: Night, channel: str, file: str) -> list[Row]:
+    """The parts that a file was delivered in; without any, that it is published, or that nothing of it has left yet."""
+    parts = [
+        entry.model_dump(mode="json", include={"part", "rows", "bytes", "sha256", "state", "target", "receipt"})
+        for entry in Journal.open(night, channel).entries
+        if entry.part == file or entry.part.startswith(f"{file}#")
+    ]
+    state = "pending" if channel in channels(night) else PUBLISHED
+    return parts or [{"part": None, "state": state, "target": None, "receipt": None}]
+
+
+def _states(night: Night) -> Row:
+    """What `_CONTACTS` needs to know about the night's deliveries."""
+    found = {channel.name: messages_of(night, channel.name) for channel in night.shop.channels}
+    told = {name: messages for name, messages in found.items() if messages}
+    slices = [(name, piece) for name, messages in told.items() for piece in messages.slices]
+    return {
+        "exported": Status.EXPORTED.value,
+        "published": PUBLISHED,
+        "channels": [name for name, _ in slices],
+        "firsts": [piece.first for _, piece in slices],
+        "lasts": [piece.last for _, piece in slices],
+        "people": [piece.people for _, piece in slices],
+        "states": [piece.entry.state.value for _, piece in slices],
+        "delivered": list(told),
+        "least": [messages.least.value for messages in told.values()],
+    }
 
 
 def _gate_checks(verdict: Verdict) -> list[Row]:

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recsys.audit import Check, Verdict
 from recsys.channels import render
+from recsys.delivery import audiences as delivered
+from recsys.delivery.approval import waits
+from recsys.delivery.journal import Entry, Journal, Outcome
 from recsys.errors import RecsysError
 from recsys.files import read_json
 from recsys.manifest import Published, read_published
@@ -86,6 +89,8 @@ class Facts:
     tables: dict[str, TableRecord]
     verdict: Verdict | None
     published: dict[str, Published]
+    deliveries: dict[str, tuple[Entry, ...]]
+    """Per audience that is delivered: what its journal says of every part; nothing before the first attempt."""
     customers: int | None
     problems: tuple[str, ...]
 
@@ -99,9 +104,17 @@ class Facts:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Stages that have not run, in the order of the night."""
-        done = {record.stage for record in self.stages}
+        """Stages that have not run, in the order of the night; not deliveries with nothing left to deliver."""
+        done = {record.stage for record in self.stages} | {
+            f"deliver.{name}" for name in self.deliveries if self._over(name)
+        }
         return tuple(stage for stage in stages_of(self.night) if stage not in done)
+
+    def _over(self, name: str) -> bool:
+        """Whether nothing of an audience is delivered any more: rows were erased since, or all of it has arrived."""
+        entries, published = self.deliveries[name], self.published.get(name)
+        arrived = bool(entries) and all(it.outcome in {Outcome.ACKNOWLEDGED, Outcome.DECLINED} for it in entries)
+        return arrived or bool(published and published.manifest.redacted)
 
     @property
     def failed(self) -> tuple[StageRecord, ...]:
@@ -113,16 +126,33 @@ class Facts:
         return tuple(channel for channel in channels_of(self.night) if channel not in self.published)
 
     @property
+    def waits_for_approval(self) -> tuple[str, ...]:
+        """Published audiences that a person has to approve, exactly as they are, before they leave."""
+        return tuple(name for name in self.deliveries if name in self.published and waits(self.night, name))
+
+    @property
+    def in_doubt(self) -> tuple[tuple[str, str], ...]:
+        """Audience and part of everything of which nobody knows whether it arrived."""
+        return tuple(
+            (name, entry.part)
+            for name, entries in self.deliveries.items()
+            for entry in entries
+            if entry.outcome is Outcome.IN_DOUBT
+        )
+
+    @property
     def mixes_runs(self) -> bool:
-        """A stage failed, and later ones have results: those were made by an earlier run of this night."""
-        awaited = {*stages_of(self.night)} - {NOT_WAITED_FOR}
-        ran = [record.status for record in self.stages if record.stage in awaited]
+        """A stage failed, and later ones have results: those were made by an earlier run of this night.
+
+        A delivery or a measurement that fails keeps nothing back.
+        """
+        ran = [it.status for it in self.stages if it.stage.partition(".")[0] not in {*NOT_WAITED_FOR, "report"}]
         return "failed" in ran and "done" in ran[ran.index("failed") :]
 
     @property
     def light(self) -> Light:
         """Green only when every stage is done, the gate is green, all files left, and everything could be read."""
-        if self.failed or self.problems or (self.verdict is not None and not self.verdict.is_green):
+        if self.failed or self.problems or self.in_doubt or (self.verdict is not None and not self.verdict.is_green):
             return "red"
         return "unfinished" if self.missing or self.not_published or self.verdict is None else "green"
 
@@ -138,15 +168,19 @@ class Facts:
         stopped = [f"“{stage_words(record.stage)}” stopped." for record in self.failed]
         failures = self.verdict.failures if self.verdict else ()
         red = [f"A check failed: {check.suite}: {check.check}." for check in failures]
-        undone = [f"Not done: {', '.join(stage_words(stage) for stage in self.missing)}."] if self.missing else []
+        doubts = [f"Nobody knows whether {part} of {name} arrived." for name, part in self.in_doubt]
+        waiting = [f"{name} waits for a person's approval." for name in self.waits_for_approval]
+        left = [stage for stage in self.missing if stage.removeprefix("deliver.") not in self.waits_for_approval]
+        undone = [f"Not done: {', '.join(stage_words(stage) for stage in left)}."] if left else []
         kept = [] if self.missing else [f"No file of {channel} has left." for channel in self.not_published]
-        return (*stopped, *red, *self.problems, *undone, *kept)
+        return (*stopped, *red, *self.problems, *doubts, *waiting, *undone, *kept)
 
 
 def stages_of(night: Night) -> tuple[str, ...]:
     """The stages of a whole night before its report, in order."""
     exports = (f"export.{channel}" for channel in channels_of(night))
-    return ("ingest", "features", "recommend", "decide", "render", "gate", *exports, "evaluate", "publish")
+    delivers = (f"deliver.{channel}" for channel in delivered.channels(night))
+    return ("ingest", "features", "recommend", "decide", "render", "gate", *exports, *delivers, "evaluate", "publish")
 
 
 def channels_of(night: Night) -> tuple[str, ...]:
@@ -177,12 +211,17 @@ def read_facts(night: Night) -> Facts:
         channel: attempt(problems, channel, partial(read_published, night.audience(channel)))
         for channel in channels_of(night)
     }
+    deliveries = {
+        channel: attempt(problems, f"The journal of {channel}", partial(_journal, night, channel))
+        for channel in delivered.channels(night)
+    }
     return Facts(
         night=night,
         stages=tuple(sorted(stages, key=lambda record: order[record.stage])),
         tables=attempt(problems, "inputs.json", partial(_tables, night)) or {},
         verdict=attempt(problems, "The gate's verdict", partial(_verdict, night)),
         published={channel: found for channel, found in published.items() if found},
+        deliveries={channel: found or () for channel, found in deliveries.items()},
         customers=attempt(problems, "raw/customers.parquet", partial(_rows, night.raw / "customers.parquet")),
         problems=tuple(problems),
     )
@@ -190,6 +229,10 @@ def read_facts(night: Night) -> Facts:
 
 def _stage(path: Path) -> StageRecord:
     return StageRecord(**read_json(path))
+
+
+def _journal(night: Night, channel: str) -> tuple[Entry, ...]:
+    return Journal.open(night, channel).entries
 
 
 def _verdict(night: Night) -> Verdict | None:

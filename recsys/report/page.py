@@ -23,6 +23,7 @@ from recsys.report.facts import CATALOGUE, Facts, attempt, channels_of, read_fac
 from recsys.report.words import (
     ABSENT_WORDS,
     IMPORT_WORDS,
+    OUTCOME_WORDS,
     QUESTION_WORDS,
     REMOVE_WORDS,
     SOURCE_WORDS,
@@ -103,6 +104,7 @@ def _render(
         import_words={channel.kind: kind_of(channel.kind).steps for channel in night.shop.channels} | IMPORT_WORDS,
         remove_words=REMOVE_WORDS,
         question_words=QUESTION_WORDS,
+        outcome_words=OUTCOME_WORDS,
         exported=Status.EXPORTED.value,
     )
 

@@ -6,10 +6,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from recsys.delivery.journal import Entry, Outcome
 from recsys.night import Night
 from recsys.report.audience import Audience, read_audience
 from recsys.report.facts import Facts, channels_of, read_facts
-from recsys.report.words import STATUS_WORDS
+from recsys.report.words import OUTCOME_WORDS, STATUS_WORDS
 from recsys.vocabulary import Status
 
 _LIGHTS = {"green": "[bold green]green[/]", "red": "[bold red]red[/]", "unfinished": "[bold yellow]not finished[/]"}
@@ -31,12 +32,37 @@ def show(night: Night, console: Console | None = None) -> bool:
     if audience is not None:
         console.print()
         console.print(_counts(facts, audience))
+    if facts.deliveries:
+        console.print()
+        console.print(_deliveries(facts.deliveries))
     if facts.stages:
         console.print()
         console.print(_seconds(facts))
     console.print()
     _show_paths(console, facts)
     return is_whole
+
+
+def show_deliveries(night: Night, console: Console) -> None:
+    """Print every part of a night's deliveries and what is known about it."""
+    console.print(_deliveries(read_facts(night).deliveries))
+
+
+def _deliveries(deliveries: dict[str, tuple[Entry, ...]]) -> Table:
+    """Per part where it went and what is known about it."""
+    table = Table(show_edge=False, pad_edge=False, box=None)
+    for title in ("delivered to", "part", "rows", "", ""):
+        table.add_column(title, style="bold" if title == "delivered to" else None, overflow="fold")
+    for name, entries in deliveries.items():
+        for entry in entries:
+            bright = {Outcome.ACKNOWLEDGED: "green", Outcome.PENDING: "yellow", Outcome.DECLINED: "yellow"}
+            colour = bright.get(entry.outcome, "red")
+            words = f"[{colour}]{OUTCOME_WORDS[entry.outcome][0].lower()}[/]"
+            target = entry.target or name
+            table.add_row(escape(target), escape(entry.part), f"{entry.rows:,}", words, escape(entry.reason))
+        if not entries:
+            table.add_row("", escape(name), "", "[yellow]not begun[/]", "")
+    return table
 
 
 def _show_faults(console: Console, facts: Facts, missing: list[Path]) -> None:
@@ -49,6 +75,8 @@ def _show_faults(console: Console, facts: Facts, missing: list[Path]) -> None:
         for check in (facts.verdict.failures if facts.verdict else ())
     ]
     lines += [f"[bold red]problem:[/] {escape(problem)}" for problem in facts.problems]
+    lines += [f"[bold red]in doubt:[/] {escape(part)} of {escape(name)}" for name, part in facts.in_doubt]
+    lines += [f"waits for approval: {escape(name)}" for name in facts.waits_for_approval]
     if facts.missing:
         lines.append(f"not done: {', '.join(facts.missing)}")
     elif facts.not_published:

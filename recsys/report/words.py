@@ -1,5 +1,6 @@
 """Plain words for what the night's tables call by their names. Read by people; each written once."""
 
+from recsys.delivery.journal import Outcome
 from recsys.vocabulary import ContactChannel, Departure, Question, Source, Status
 
 STATUS_WORDS: dict[str, tuple[str, str]] = {
@@ -103,6 +104,7 @@ STAGE_WORDS: dict[str, str] = {
     "render": "Write the files",
     "gate": "Check everything before it leaves",
     "export": "Hand over",
+    "deliver": "Deliver",
     "evaluate": "Measure what such lists were worth",
     "publish": "Update the analysts' database",
     "report": "Write this page",
@@ -137,6 +139,24 @@ IMPORT_WORDS: dict[str, tuple[str, ...]] = {
     ),
 }
 
+
+OUTCOME_WORDS: dict[str, tuple[str, str]] = {
+    Outcome.ACKNOWLEDGED: ("Delivered", "The target has confirmed it."),
+    Outcome.IN_DOUBT: (
+        "In doubt",
+        "Nobody knows whether it arrived. It is not sent again: look there, then say so with `recsys redeliver`.",
+    ),
+    Outcome.FAILED: (
+        "Not delivered",
+        "It is certainly not there. `recsys redeliver` sends it once the cause is mended.",
+    ),
+    Outcome.DECLINED: (
+        "Declined",
+        "The tool does not take this record, and took others; the ledger's errors say why. Tomorrow's file tries anew.",
+    ),
+    Outcome.PENDING: ("Not delivered yet", "It has not left."),
+}
+"""What is known about a part of a delivery."""
 
 REMOVE_WORDS: tuple[str, ...] = (
     "Import the file _remove_ first: take those people out of the audience, at the address in their row.",

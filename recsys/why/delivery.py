@@ -10,11 +10,12 @@ from recsys.channel_settings import Channel
 from recsys.channels.base import Kind
 from recsys.channels.kinds import kind_of
 from recsys.database import small_frame
+from recsys.delivery.messages import messages_of
 from recsys.manifest import SUCCESS
 from recsys.night import Night
 from recsys.report.facts import Facts
 from recsys.report.summary import shown
-from recsys.report.words import STATUS_WORDS, departure_words
+from recsys.report.words import OUTCOME_WORDS, STATUS_WORDS, departure_words
 from recsys.vocabulary import Status
 
 _DECISION = """
@@ -25,6 +26,11 @@ _PRODUCTS = """
     SELECT product_id FROM read_parquet($listed) WHERE customer_id = $customer AND rank <= $items ORDER BY rank
 """
 
+
+_PLACE = """
+    SELECT count(*) FILTER (customer_id <= $customer), count(*) FROM read_parquet($decisions)
+    WHERE channel = $channel AND status = $exported
+"""
 
 _REMOVALS = """
     SELECT left_since, reason FROM read_parquet($removals) WHERE customer_id = $customer AND channel = $channel
@@ -92,7 +98,29 @@ def tell_delivery(
                 f"{channel.name}: the published file and the decision disagree. The file is what was handed over; "
                 "the decision may have been made again after that."
             )
+    if status == Status.EXPORTED:
+        lines += _delivered(con, night, customer, channel)
     return lines
+
+
+def _delivered(con: duckdb.DuckDBPyConnection, night: Night, customer: str, channel: Channel) -> list[str]:
+    """Whether and how the customer's row was delivered, by the journal; nothing for files that people import."""
+    messages = messages_of(night, channel.name)
+    if messages is None:
+        return []
+    values: dict[str, object] = {
+        "customer": customer,
+        "channel": channel.name,
+        "decisions": str(night.decisions / "fct_decisions.parquet"),
+        "exported": Status.EXPORTED.value,
+    }
+    place, people = small_frame(con, _PLACE, values).row(0)
+    entry = messages.entry_of(place, people)
+    if entry is None:
+        return [f"Delivery to {messages.target}: {messages.least.value}, at least, for everybody in it."]
+    words, meaning = OUTCOME_WORDS[entry.outcome]
+    told = f" ({entry.receipt or entry.reason})" if entry.receipt or entry.reason else f". {meaning}"
+    return [f"Delivery to {entry.target or messages.target}, in {entry.part}: {words.lower()}{told}"]
 
 
 def _beside(con: duckdb.DuckDBPyConnection, night: Night, customer: str, channel: Channel) -> list[str]:
