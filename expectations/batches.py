@@ -6,19 +6,10 @@ from typing import Any
 
 import polars as pl
 
-from expectations.columns import CATALOGUE as CATALOGUE_COLUMNS
-from expectations.columns import (
-    RECOMMENDATIONS,
-    REMOVE_FILE,
-    TABLES,
-    channels_of,
-    check_in_file,
-    file_columns,
-    slot_column,
-)
+from expectations.columns import PLAIN, RECOMMENDATIONS, TABLES, channels_of, columns_of, plain_channels, slot_column
 from expectations.evidence import CATALOGUE, Evidence
 from expectations.facts import Facts
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.vocabulary import Source, Status
 
 Rows = Callable[[], pl.DataFrame]
@@ -61,14 +52,14 @@ def batches(evidence: Evidence, facts: Facts) -> list[Batch]:
             },
         ),
     ]
-    for kind in ("email_file", "crm_file"):
+    for kind in PLAIN:
         export, of_kind = f"sync_{kind}", {"channels": [channel.name for channel in channels_of(night.shop, kind)]}
         to, what = tables[f"{export}__recipients"], tables[f"{export}__items"]
         found.append(Batch("recipients", f"{export}__recipients", _recipients(_same(to), evidence, facts), of_kind))
         if "email" in to.columns:
             found.append(Batch("addresses", f"{export}__recipients", _same(to)))
         found.append(Batch("items", f"{export}__items", _items(_same(what), _same(to), evidence, facts)))
-    for channel in channels:
+    for channel in plain_channels(night.shop):
         found += _file_batches(channel, evidence, facts.in_files(), common)
     made, finished = tables["sync_catalogue__products"], evidence.files[CATALOGUE].cells
     found.append(Batch("catalogue", "sync_catalogue__products", lambda: catalogue(made, evidence, facts)))
@@ -77,26 +68,11 @@ def batches(evidence: Evidence, facts: Facts) -> list[Batch]:
 
 
 def _headers(evidence: Evidence) -> list[Batch]:
+    shop = evidence.night.shop
     allowed = {
         "recommendations": (evidence.recommendations, RECOMMENDATIONS),
         **{name: (frame, TABLES[name]) for name, frame in evidence.tables.items()},
-        **{
-            f"files/{channel.name}": (evidence.audience(channel), file_columns(channel))
-            for channel in evidence.night.shop.channels
-        },
-        **{
-            f"files/{channel.name}_{beside}": (evidence.files[f"{channel.name}_{beside}"].cells, columns)
-            for channel in evidence.night.shop.channels
-            for beside, columns in (("remove", REMOVE_FILE[channel.kind]), ("clear", file_columns(channel)))
-        },
-        **{
-            f"files/check_in_{channel.name}": (
-                evidence.files[f"check_in_{channel.name}"].cells,
-                check_in_file(channel, evidence.night.shop.check_in.topics),
-            )
-            for channel in evidence.night.shop.channels
-        },
-        f"files/{CATALOGUE}": (evidence.files[CATALOGUE].cells, CATALOGUE_COLUMNS),
+        **{f"files/{name}": (file.cells, columns_of(shop, name)) for name, file in evidence.files.items()},
     }
     return [
         Batch("header", about, _same(frame.clear()), {"columns": list(columns)})

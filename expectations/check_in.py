@@ -9,19 +9,21 @@ from datetime import timedelta
 
 import polars as pl
 
-from expectations.columns import check_in_file
+from expectations import tool_readers
+from expectations.columns import PLAIN, check_in_file
 from expectations.evidence import Evidence
 from expectations.findings import critical, found_none
 from expectations.normal import normalised_email, normalised_phone
-from expectations.permission import ADDRESSES, Permissions, addressed
+from expectations.permission import ADDRESSES, NOBODY, Permissions, addressed
 from expectations.preferences import Choices, levels_of, product_topics
 from expectations.recount import permitted
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.night import Night
 from recsys.vocabulary import Question
 
 CAMPAIGN = "check_in"
+PARTS = ("topic", "why", "reason")
 MAY_BE_ASKED = ("exported", "too_few_items", "nothing_new")
 """Statuses of people who pass every rule about being written to; the last two lack a list only."""
 FROM_BEHAVIOUR = [Question.FINISHED.value, Question.NARROW.value]
@@ -32,10 +34,9 @@ ROUNDING = timedelta(minutes=2)
 def check(evidence: Evidence, permissions: Permissions, choices: Choices) -> list[Check]:
     """Every check on the check-in files of a night. Details are counts."""
     night = evidence.night
-    asked = pl.concat(_asked(evidence, channel) for channel in night.shop.channels)
-    checks = [
-        check for channel in night.shop.channels for check in _of_channel(evidence, permissions, choices, channel)
-    ]
+    asking = [channel for channel in night.shop.channels if channel.asks]
+    asked = pl.concat([NOBODY, *(_asked(evidence, channel) for channel in asking)])
+    checks = [check for channel in asking for check in _of_channel(evidence, permissions, choices, channel)]
     people = asked.select("customer_id").unique()
     addresses = pl.concat(
         addressed(permissions, contact_channel).join(people, on="customer_id", how="semi")
@@ -63,8 +64,8 @@ def check(evidence: Evidence, permissions: Permissions, choices: Choices) -> lis
 
 def questions(evidence: Evidence, channel: Channel) -> pl.DataFrame:
     """The topics of a channel's check-in file below each other: customer_id, rank, topic, why, reason."""
-    cells = evidence.files[f"check_in_{channel.name}"].cells
-    parts = ["topic", "why", "reason"]
+    cells = finished(evidence, channel)
+    parts = list(PARTS)
     return pl.concat(
         cells.select(
             "customer_id",
@@ -84,7 +85,8 @@ def shown(column: str) -> pl.Expr:
 
 def _of_channel(evidence: Evidence, permissions: Permissions, choices: Choices, channel: Channel) -> list[Check]:
     suite, night = f"recount/check_in_{channel.name}", evidence.night
-    cells, asked = evidence.files[f"check_in_{channel.name}"].cells, questions(evidence, channel)
+    cells, asked = finished(evidence, channel), questions(evidence, channel)
+    allowed_columns = check_in_file(channel, night.shop.check_in.topics) if channel.kind in PLAIN else cells.columns
     statuses = evidence.tables["fct_decisions"].filter(pl.col("channel") == channel.name)
     allowed = statuses.filter(pl.col("status").is_in(list(MAY_BE_ASKED))).select("customer_id")
     decided = evidence.tables["fct_check_ins"].filter(pl.col("channel") == channel.name)
@@ -123,7 +125,7 @@ def _of_channel(evidence: Evidence, permissions: Permissions, choices: Choices, 
         critical(
             suite,
             "columns_are_allowed",
-            passed=tuple(cells.columns) == check_in_file(channel, night.shop.check_in.topics),
+            passed=list(cells.columns) == list(allowed_columns),
             detail=f"{len(cells.columns)} columns",
         ),
         *(found_none(suite, name, wrong.height, asked.height) for name, wrong in facts.items()),
@@ -131,7 +133,27 @@ def _of_channel(evidence: Evidence, permissions: Permissions, choices: Choices, 
 
 
 def _asked(evidence: Evidence, channel: Channel) -> pl.DataFrame:
-    return evidence.files[f"check_in_{channel.name}"].cells.select("customer_id")
+    return finished(evidence, channel).select("customer_id")
+
+
+def finished(evidence: Evidence, channel: Channel) -> pl.DataFrame:
+    """The cells of a channel's check-in file; of a tool's with the customer_id of whom its identifier was decided for.
+
+    Somebody whom nobody decided to ask has no customer_id then, and is found by that.
+    """
+    if channel.kind in PLAIN:
+        return evidence.files[f"check_in_{channel.name}"].cells
+    files = tool_readers.files_of(evidence.night, f"check_in_{channel.name}")
+    rows = tool_readers.read(evidence.night, channel, files.paths[""])
+    parts = [f"{part}_{slot}" for slot in range(1, evidence.night.shop.check_in.topics + 1) for part in PARTS]
+    if rows.is_empty():
+        return pl.DataFrame(schema=dict.fromkeys(("customer_id", channel.identifier, *parts, "run_date"), pl.String))
+    decided = evidence.tables["sync_check_in__recipients"].filter(pl.col("channel") == channel.name)
+    people = decided.select(sorted({"customer_id", channel.identifier}))
+    known = rows.join(people, on=channel.identifier, how="left", maintain_order="left")
+    if "customer_id" not in known.columns:
+        known = known.with_columns(customer_id=channel.identifier)
+    return known.with_columns(run_date=pl.lit(evidence.night.run_date.isoformat()))
 
 
 def _asked_lately(night: Night, permissions: Permissions) -> pl.DataFrame:

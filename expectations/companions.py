@@ -4,12 +4,12 @@ import polars as pl
 
 from expectations.batches import exported_products
 from expectations.columns import CATALOGUE as CATALOGUE_COLUMNS
-from expectations.columns import FILE_HEAD, FILE_SLOT, FREE_TEXT, slot_column
-from expectations.evidence import CATALOGUE, Evidence, FinishedFile, files_of
+from expectations.columns import FILE_HEAD, FILE_SLOT, FREE_TEXT, plain_channels, slot_column
+from expectations.evidence import CATALOGUE, Evidence, FinishedFile, files_of, tool_files
 from expectations.facts import Facts
 from expectations.findings import critical, found_none
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 
 KEYS = ["customer_id", "rank", "product_id", "source", "score", "model_version"]
 LEADING_NOTHING = r"^[\s\p{C}\p{Z}]+"
@@ -60,7 +60,7 @@ def tables(evidence: Evidence, facts: Facts) -> list[Check]:
 def files(evidence: Evidence) -> list[Check]:
     """Every finished file: written the one way that every tool reads, ordered, safe to open in a spreadsheet."""
     checks = []
-    for channel in evidence.night.shop.channels:
+    for channel in plain_channels(evidence.night.shop):
         slots = range(1, channel.slots + 1)
         texts = [name for name in FILE_HEAD[channel.kind] if name in FREE_TEXT]
         texts += [slot_column(slot, part) for slot in slots for part in FILE_SLOT[channel.kind] if part in FREE_TEXT]
@@ -71,7 +71,8 @@ def files(evidence: Evidence) -> list[Check]:
             _harmless_texts(about, file, texts),
             _slots_whole(about, file, channel),
         ]
-        for beside in (f"{channel.name}_remove", f"{channel.name}_clear", f"check_in_{channel.name}"):
+        check_in = [f"check_in_{channel.name}"] if channel.asks else []
+        for beside in (f"{channel.name}_remove", f"{channel.name}_clear", *check_in):
             about, file = f"files/{beside}", evidence.files[beside]
             texts = [
                 name for name in file.cells.columns if name == "first_name" or name.startswith(("topic_", "reason_"))
@@ -147,7 +148,7 @@ def _catalogue_is_complete(evidence: Evidence) -> list[Check]:
 
 def _nothing_else_is_there(evidence: Evidence) -> Check:
     night = evidence.night
-    expected = set(files_of(night).values())
+    expected = {*files_of(night).values(), *tool_files(night)}
     found = {path for path in night.files.rglob("*") if not path.is_dir() and not path.name.startswith(".")}
     return critical(
         "files",

@@ -10,7 +10,7 @@ from expectations.evidence import Evidence
 from expectations.findings import found_none
 from expectations.permission import Permissions
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.list_settings import PLACEHOLDERS
 from recsys.night import Night
 from recsys.vocabulary import Reason, Source

@@ -9,10 +9,11 @@ from typing import IO, Any, cast
 
 import polars as pl
 
-from expectations.columns import FILE_SLOT, TABLES, slot_column
+from expectations.columns import FILE_SLOT, PLAIN, TABLES, columns_of, plain_channels, slot_column, tool_channels
 from expectations.crashes import explained
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
+from recsys.files import sha256_of
 from recsys.night import Night
 
 CATALOGUE = "catalogue"
@@ -44,14 +45,26 @@ class Evidence:
     hashes: Mapping[str, str]
 
     def audience(self, channel: Channel) -> pl.DataFrame:
-        """The cells of a channel's finished file; one row per recipient."""
-        return self.files[channel.name].cells
+        """The cells of a channel's finished file; one row per recipient.
+
+        Of a tool's channel the recipients that were decided, whom `expectations.tools` finds in its finished files
+        again: customer_id, the addresses that it carries, and the send window as a file would say it.
+        """
+        if channel.kind in PLAIN:
+            return self.files[channel.name].cells
+        decided = self.tables["sync_tool__recipients"].filter(pl.col("channel") == channel.name)
+        window = (pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%SZ") for name in ("send_not_before", "send_not_after"))
+        addresses = [name for name in ("email", "phone") if name in channel.carries]
+        return decided.select("customer_id", *addresses, *window)
 
     def slots(self, channel: Channel) -> pl.DataFrame:
         """The finished file's slots below each other: channel, customer_id, rank and the parts of a slot.
 
         One row per recipient and slot that has anything in it; none for an empty audience.
         """
+        if channel.kind not in PLAIN:
+            decided = self.tables["sync_tool__items"].filter(pl.col("channel") == channel.name)
+            return decided.with_columns(pl.col("rank").cast(pl.Int64))
         cells, parts = self.audience(channel), FILE_SLOT[channel.kind]
         pieces = [
             cells.select(
@@ -73,21 +86,30 @@ class Evidence:
         )
 
 
-def file_of(night: Night, name: str) -> Path:
+def file_of(night: Night, name: str, form: str = "csv") -> Path:
     """Where the finished file of a channel, or of the catalogue, must lie."""
-    return night.files / name / f"{name}_{night.run_date:%Y%m%d}.csv"
+    return night.files / name / f"{name}_{night.run_date:%Y%m%d}.{form}"
 
 
 def files_of(night: Night) -> dict[str, Path]:
-    """Every finished file that the night must have, by name without its date."""
-    found = {name: file_of(night, name) for name in (*(channel.name for channel in night.shop.channels), CATALOGUE)}
-    for channel in night.shop.channels:
-        name = f"check_in_{channel.name}"
-        found[name] = file_of(night, name)
+    """Every finished file with columns of our own that the night must have, by name without its date."""
+    found = {CATALOGUE: file_of(night, CATALOGUE)}
+    for channel in plain_channels(night.shop):
+        found[channel.name] = file_of(night, channel.name, channel.format)
+        if channel.asks:
+            name = f"check_in_{channel.name}"
+            found[name] = file_of(night, name, channel.format)
         for beside in ("remove", "clear"):
             name = f"{channel.name}_{beside}"
-            found[name] = night.files / channel.name / f"{name}_{night.run_date:%Y%m%d}.csv"
+            found[name] = night.files / channel.name / f"{name}_{night.run_date:%Y%m%d}.{channel.format}"
     return found
+
+
+def tool_files(night: Night) -> list[Path]:
+    """Every finished file of the tools' channels and of their check-ins that is there."""
+    names = [name for channel in tool_channels(night.shop) for name in (channel.name, f"check_in_{channel.name}")]
+    paths = [path for name in names for path in sorted((night.files / name).glob("*"))]
+    return [path for path in paths if not path.name.startswith(".")]
 
 
 class _Digest(io.RawIOBase):
@@ -104,13 +126,27 @@ class _Digest(io.RawIOBase):
         return len(part)
 
 
-def read_finished(content: bytes) -> FinishedFile:
-    """A CSV file as text columns. Raises polars errors for what is no CSV file."""
-    cells = pl.read_csv(io.BytesIO(content), infer_schema=False)
+def read_finished(content: bytes, form: str = "csv") -> FinishedFile:
+    """A file of this form as text columns. Raises polars errors for what is none."""
     written = _Digest()
-    cells.write_csv(cast(IO[bytes], written), quote_style="always")
+    if form == "jsonl":
+        cells = pl.read_ndjson(io.BytesIO(content), infer_schema_length=None).cast(pl.String)
+        cells.write_ndjson(cast(IO[bytes], written))
+    elif form == "parquet":
+        return FinishedFile(pl.read_parquet(io.BytesIO(content)).cast(pl.String), is_canonical=True)
+    else:
+        cells = pl.read_csv(io.BytesIO(content), infer_schema=False)
+        cells.write_csv(cast(IO[bytes], written), quote_style="always")
     texts = pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)).name.keep()
     return FinishedFile(cells.with_columns(texts), written.sha256.digest() == hashlib.sha256(content).digest())
+
+
+def _finished(night: Night, name: str, content: bytes) -> FinishedFile:
+    """A finished file; of one without rows and without a header, the columns that it would have."""
+    form = files_of(night)[name].suffix[1:]
+    if content or form != "jsonl":
+        return read_finished(content, form)
+    return FinishedFile(pl.DataFrame(schema=dict.fromkeys(columns_of(night.shop, name), pl.String)), is_canonical=True)
 
 
 def gather(night: Night) -> tuple[Evidence | None, list[Check]]:
@@ -132,10 +168,10 @@ def gather(night: Night) -> tuple[Evidence | None, list[Check]]:
         try:
             if path == night.recommendations:
                 recommendations = pl.read_parquet(io.BytesIO(taken(path)))
-            elif path.suffix == ".parquet":
+            elif path not in finished:
                 tables[path.stem] = pl.read_parquet(io.BytesIO(taken(path)))
             else:
-                files[finished[path]] = read_finished(taken(path))
+                files[finished[path]] = _finished(night, finished[path], taken(path))
             problem = ""
         except FileNotFoundError:
             problem = "is missing; run the stages before the gate"
@@ -143,6 +179,8 @@ def gather(night: Night) -> tuple[Evidence | None, list[Check]]:
             problem = explained(error)
         name = path.relative_to(night.folder).as_posix()
         checks.append(Check(suite="evidence", check=name, severity="critical", passed=not problem, detail=problem))
+    for path in tool_files(night):
+        hashes[path.relative_to(night.folder).as_posix()] = sha256_of(path)
     if recommendations is None or any(not check.passed for check in checks):
         return None, checks
     return Evidence(night, recommendations, tables, files, hashes), checks

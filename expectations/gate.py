@@ -28,12 +28,14 @@ from expectations import (
     removals,
     shape,
     subscription,
+    tools,
     unheard,
     variety,
     volume,
 )
 from expectations import evidence as evidence_of
 from expectations.batches import batches
+from expectations.columns import plain_channels, tool_channels
 from expectations.evidence import Evidence
 from expectations.facts import Facts
 from expectations.findings import guarded
@@ -108,7 +110,9 @@ def recounted(evidence: Evidence, known: Facts, permissions: Permissions) -> lis
     checks += guarded("recount/variety", "ran", partial(variety.check, evidence, permissions))
     checks += guarded("recount/reasons", "ran", partial(contributions.check, evidence, permissions))
     checks += guarded("recount/learnt", "ran", partial(learnt.check, night, known, permissions))
-    for channel in night.shop.channels:
+    for channel in tool_channels(night.shop):
+        checks += guarded(f"recount/{channel.name}", "ran", partial(tools.check, evidence, permissions, channel))
+    for channel in plain_channels(night.shop):
         for name, check in (
             ("ran", partial(recount.check, evidence, permissions, channel)),
             ("reasons_ran", partial(reasons.check, evidence, permissions, channel)),

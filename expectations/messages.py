@@ -15,7 +15,8 @@ from expectations.facts import direct_links
 from expectations.findings import found_none
 from expectations.permission import ADDRESSES, Permissions, addressed
 from recsys.audit import Check
-from recsys.config import Cap, Channel, Shop
+from recsys.channel_settings import Channel
+from recsys.config import Cap, Shop
 from recsys.ledger import CAMPAIGN
 from recsys.night import Night
 

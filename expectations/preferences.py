@@ -13,7 +13,7 @@ from expectations.findings import found_none, warning
 from expectations.normal import EDGE
 from expectations.permission import Permissions
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.night import Night
 from recsys.vocabulary import Source
 

@@ -11,7 +11,7 @@ from expectations.evidence import Evidence
 from expectations.findings import found_none
 from expectations.permission import ADDRESSES, Permissions, addressed, erased, newest_statements, objected, suppressed
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.vocabulary import Status
 
 ABOUT_PERMISSION = (

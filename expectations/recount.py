@@ -20,7 +20,7 @@ from expectations.permission import (
     suppressed,
 )
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.vocabulary import Source, Status
 
 
@@ -48,7 +48,7 @@ def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> lis
             detail=f"{cells.height:,} rows in the file, {exported.height:,} decisions to export",
         ),
         found_none(suite, "items_are_the_recommendations", differing, promised.height, noun="items"),
-        _decided_once(suite, evidence, permissions, channel),
+        decided_once(suite, evidence, permissions, channel),
     ]
 
 
@@ -114,7 +114,7 @@ def _suppressed(cells: pl.DataFrame, permissions: Permissions, contact_channel: 
     return suppressed(permissions, pl.concat(people), contact_channel).height
 
 
-def _decided_once(suite: str, evidence: Evidence, permissions: Permissions, channel: Channel) -> Check:
+def decided_once(suite: str, evidence: Evidence, permissions: Permissions, channel: Channel) -> Check:
     """Every known customer has exactly one decision for the channel, with a status we have a word for."""
     decisions = evidence.tables["fct_decisions"].filter(pl.col("channel") == channel.name)
     customers = permissions.customers.select("customer_id")

@@ -12,7 +12,7 @@ from expectations.columns import FILE_HEAD
 from expectations.evidence import Evidence
 from expectations.findings import critical, found_none
 from recsys.audit import Check
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.vocabulary import Departure, Status
 
 CAMPAIGN = "recommendations"
@@ -61,14 +61,14 @@ def check(evidence: Evidence, channel: Channel) -> list[Check]:
 
 
 def last_named(entries: pl.DataFrame, nights: pl.DataFrame, channel: Channel, run_date: date) -> pl.DataFrame:
-    """customer_id, address and left_since of the channel's last published night, and of entries made after it.
+    """customer_id, address and left_since of the channel's last delivered night, and of entries made after it.
 
     `entries` and `nights` are the ledger as `raw/ledger/recipients` and `raw/past_nights` have it.
     """
     ours = (pl.col("channel") == channel.name) & (pl.col("run_date") < run_date)
-    published = nights.filter(ours, "is_published")["run_date"]
-    last = published.max() if len(published) else date.min
-    address = pl.col("address") if channel.kind == "email_file" else pl.lit(None, pl.String)
+    delivered = nights.filter(ours, "is_delivered")["run_date"]
+    last = delivered.max() if len(delivered) else date.min
+    address = pl.col("address") if channel.address_kind in {"email", "phone"} else pl.lit(None, pl.String)
     return (
         entries.filter(ours, pl.col("campaign") == CAMPAIGN)
         .filter(pl.col("run_date") >= last)

@@ -5,10 +5,13 @@ columns they may have. A tool that maps such a column takes an opt-out back, wit
 """
 
 import csv
+import io
 import re
 import unicodedata
 from itertools import pairwise
 from pathlib import Path
+
+import polars as pl
 
 from expectations.findings import critical, found_none
 from recsys.audit import Check
@@ -93,20 +96,20 @@ AGREED = re.compile(r"(?:double)?opt(?:ed)?in|(?:re)?subscribed|granted|consente
 """The whole of a cell, with everything but letters taken out."""
 YES = frozenset({"1", "true", "t", "yes", "y", "on", "x"})
 """The whole of a cell: yes to something. Not in other languages: `ja` and `si` are codes of languages and countries."""
-OUTSIDE_TEXT = re.compile(r"(?:^|_)(?:id|name|price|topic_\d+)$")
-"""Columns whose cells are the shop's or the customer's own: a product may be called Yes."""
+OUTSIDE_TEXT = re.compile(r"(?:^|_)(?:id|name|price|rec_items|topic_\d+)$", re.IGNORECASE)
+"""Columns whose cells are the shop's or the customer's own, or a count of products: a product may be called Yes."""
+SEPARATORS = {".csv": ",", ".txt": "\t"}
 
 
 def check(night: Night) -> list[Check]:
-    """Two checks on every finished CSV file of the night; details are counts and places of columns.
+    """Two checks on every finished file of the night; details are counts and places of columns.
 
     A column is named as if somebody agreed, or every filled cell of it says so.
     """
     checks = []
-    for path in sorted(night.files.rglob("*.csv")):
+    for path in sorted(path for path in night.files.rglob("*.*") if not path.name.startswith(".")):
         about = f"subscription/{path.relative_to(night.files).as_posix()}"
-        names = header(path)
-        only = constants(path, len(names))
+        names, only = columns(path)
         named = [place for place, name in enumerate(names, start=1) if subscribes(name)]
         filled = [
             place
@@ -141,13 +144,52 @@ def agrees(name: str, cell: str) -> bool:
     return text in YES or bool(AGREED.fullmatch(re.sub(r"[^a-z]+", "", text)))
 
 
-def header(path: Path) -> list[str]:
+def columns(path: Path) -> tuple[list[str], list[str | None]]:
+    """The names of a finished file's columns, and of each the one value that all its filled cells have, if there is.
+
+    Of JSON the names are those of every member, however deep. Raises ValueError for an end of a name nobody knows.
+    """
+    if path.suffix in {".csv", ".txt"}:
+        names = header(path, SEPARATORS[path.suffix])
+        return names, constants(path, len(names), SEPARATORS[path.suffix])
+    if path.suffix == ".parquet":
+        rows = pl.read_parquet(path)
+    elif path.suffix in {".jsonl", ".json"}:
+        rows = pl.read_ndjson(path, infer_schema_length=None) if path.stat().st_size else pl.DataFrame()
+    else:
+        raise ValueError(f"a finished file ends with {path.suffix}")
+    flat = flattened(rows)
+    texts = flat.select(pl.all().cast(pl.String).replace("", None)) if flat.width else flat
+    lone = [column.drop_nulls().unique() for column in texts]
+    return texts.columns, [values.item() if len(values) == 1 else None for values in lone]
+
+
+def flattened(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows without nesting: lists below each other, members of objects and of texts of JSON as columns of their own."""
+    while True:
+        lists = [name for name, kind in rows.schema.items() if isinstance(kind, pl.List)]
+        structs = [name for name, kind in rows.schema.items() if isinstance(kind, pl.Struct)]
+        if "PAYLOAD" in rows.columns and rows.height:
+            decoded = pl.read_ndjson(io.BytesIO("\n".join(rows["PAYLOAD"]).encode()), infer_schema_length=None)
+            rows = pl.concat([rows.drop("PAYLOAD"), decoded], how="horizontal")
+        elif lists:
+            rows = rows.explode(lists[0])
+        elif structs:
+            members = rows[structs[0]].struct.fields
+            clash = {name: f"{structs[0]}.{name}" for name in members if name in rows.columns}
+            inner = rows[structs[0]].struct.unnest().rename(clash)
+            rows = pl.concat([rows.drop(structs[0]), inner], how="horizontal")
+        else:
+            return rows
+
+
+def header(path: Path, separator: str = ",") -> list[str]:
     """The names in the first line of a CSV file; none of an empty file."""
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        return next(csv.reader(stream), [])
+        return next(csv.reader(stream, delimiter=separator), [])
 
 
-def constants(path: Path, columns: int) -> list[str | None]:
+def constants(path: Path, columns: int, separator: str = ",") -> list[str | None]:
     """Of each column the one value that all its filled cells have; None where they differ or none is filled."""
     if not columns:
         return []
@@ -156,8 +198,8 @@ def constants(path: Path, columns: int) -> list[str | None]:
     with connect(folders=[path.parent]) as con:
         found = con.execute(
             f"SELECT {extremes} FROM read_csv($path, columns = {{{types}}}, header = true, auto_detect = false, "
-            "delim = ',', quote = '\"', escape = '\"', strict_mode = false, null_padding = true)",
-            {"path": str(path)},
+            "delim = $separator, quote = '\"', escape = '\"', strict_mode = false, null_padding = true)",
+            {"path": str(path), "separator": separator},
         ).fetchall()[0]
     return [low if low == high else None for low, high in zip(found[::2], found[1::2], strict=True)]
 

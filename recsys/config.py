@@ -13,16 +13,18 @@ from zoneinfo import ZoneInfo, available_timezones
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from recsys.channel_settings import Channel
 from recsys.contracts import CONTRACTS
 from recsys.errors import ConfigError
 from recsys.list_settings import Reasons, Variety
-from recsys.settings import Settings
+from recsys.settings import Name, Settings
 from recsys.vocabulary import ContactChannel
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 CampaignName = Annotated[str, Field(pattern=r"^[^*]{0,200}\*?$", min_length=1)]
 SqlExpression = Annotated[str, Field(min_length=1, max_length=4000)]
 MAX_FILE_BYTES = 1_000_000
+BESIDE = ("_remove", "_clear", "_add", "_optout", "_catalogue")
+"""Ends of the names of files that lie beside an audience's own."""
 
 
 class CsvDialect(Settings):
@@ -227,21 +229,6 @@ class Evaluate(Settings):
     folds: int = Field(4, ge=2, le=12, description="Closed windows that `recsys tune` looks at, the last one to decide")
 
 
-class Channel(Settings):
-    """One audience: which kind of file, under which name, over which contact channel."""
-
-    name: Name = Field(description="The audience's name: of its folder and its files")
-    kind: Literal["email_file", "crm_file"] = Field(description="email_file (with addresses) or crm_file (ids only)")
-    contact_channel: ContactChannel = Field(
-        ContactChannel.EMAIL, description="Whose consent counts: email, sms, push, post or ads"
-    )
-    slots: int = Field(5, ge=1, le=100, description="Products in the file, at most recommend.k")
-    min_items: int = Field(3, ge=1, description="Shorter lists are held back as too_few_items")
-    skip_unchanged: bool = Field(
-        False, description="Hold back as nothing_new whose list is, item by item, the one last exported on this channel"
-    )
-
-
 class Cap(Settings):
     """How many messages one person may get; all hold. Without any `caps`: one per contact channel and day."""
 
@@ -389,10 +376,10 @@ class Shop(Settings):
             raise ValueError(f"channels: names must differ; repeated: {', '.join(repeated)}")
         if "catalogue" in names:
             raise ValueError("channels: the name catalogue is taken by the products file; choose another")
-        taken = sorted(name for name in names if name.startswith("check_in_") or name.endswith(("_remove", "_clear")))
+        taken = sorted(name for name in names if name.startswith("check_in_") or name.endswith(BESIDE))
         if taken:
             raise ValueError(
-                f"channels: {', '.join(taken)}: names that begin with check_in_ or end with _remove or _clear are "
+                f"channels: {', '.join(taken)}: names that begin with check_in_ or end with {', '.join(BESIDE)} are "
                 "those of the files beside an audience; choose another"
             )
         for channel in self.channels:
@@ -401,13 +388,16 @@ class Shop(Settings):
                     f"channels: {channel.name}: slots is {channel.slots}, "
                     f"allowed: at most recommend.k = {self.recommend.k}"
                 )
+            if channel.language is not None and channel.language not in self.reasons.sentences:
+                raise ValueError(
+                    f"channels: {channel.name}: language is '{channel.language}', allowed: one with sentences "
+                    f"({', '.join(self.reasons.sentences)}); write others under reasons.templates"
+                )
             if channel.min_items > channel.slots:
                 raise ValueError(
                     f"channels: {channel.name}: min_items is {channel.min_items}, "
                     f"allowed: at most slots = {channel.slots}"
                 )
-            if channel.kind == "email_file" and channel.contact_channel is not ContactChannel.EMAIL:
-                raise ValueError(f"channels: {channel.name}: an email_file goes with contact_channel email")
         return self
 
     @property

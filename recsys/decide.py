@@ -22,6 +22,15 @@ HANDED_ON: dict[str, str] = {
         "SELECT * FROM exports.sync_email_file__removals ORDER BY channel, customer_id, email NULLS FIRST"
     ),
     "sync_crm_file__removals": "SELECT * FROM exports.sync_crm_file__removals ORDER BY channel, customer_id",
+    "sync_tool__recipients": "SELECT * FROM exports.sync_tool__recipients ORDER BY channel, customer_id",
+    "sync_tool__items": "SELECT * FROM exports.sync_tool__items ORDER BY channel, customer_id, rank",
+    "sync_tool__removals": (
+        "SELECT * FROM exports.sync_tool__removals ORDER BY channel, customer_id, email NULLS FIRST, phone NULLS FIRST"
+    ),
+    "sync_tool__held": (
+        "SELECT * FROM exports.sync_tool__held "
+        "ORDER BY channel, customer_id, row_sha, email NULLS FIRST, phone NULLS FIRST"
+    ),
     "fct_check_ins": "SELECT * FROM marketing.fct_check_ins ORDER BY customer_id, rank",
     "sync_check_in__recipients": "SELECT * FROM exports.sync_check_in__recipients ORDER BY channel, customer_id",
     "sync_check_in__topics": "SELECT * FROM exports.sync_check_in__topics ORDER BY channel, customer_id, rank",
@@ -42,11 +51,15 @@ _PER_CHANNEL = """
         SELECT channel, customer_id FROM exports.sync_email_file__recipients
         UNION ALL
         SELECT channel, customer_id FROM exports.sync_crm_file__recipients
+        UNION ALL
+        SELECT channel, customer_id FROM exports.sync_tool__recipients
     ),
     items AS (
         SELECT channel, customer_id, count(*) AS items FROM exports.sync_email_file__items GROUP BY ALL
         UNION ALL
         SELECT channel, customer_id, count(*) AS items FROM exports.sync_crm_file__items GROUP BY ALL
+        UNION ALL
+        SELECT channel, customer_id, count(*) AS items FROM exports.sync_tool__items GROUP BY ALL
     ),
     exported AS (
         SELECT channel, customer_id, items FROM marketing.fct_decisions WHERE status = 'exported'
@@ -82,11 +95,16 @@ _REMOVALS = """
         SELECT channel, customer_id, email AS address FROM exports.sync_email_file__recipients
         UNION ALL
         SELECT channel, customer_id, NULL FROM exports.sync_crm_file__recipients
+        UNION ALL
+        SELECT channel, customer_id, CASE address_kind WHEN 'email' THEN email WHEN 'phone' THEN phone END
+        FROM exports.sync_tool__recipients JOIN staging.stg_night__channels USING (channel)
     ),
     removals AS (
         SELECT channel, customer_id, email AS address FROM exports.sync_email_file__removals
         UNION ALL
         SELECT channel, customer_id, NULL FROM exports.sync_crm_file__removals
+        UNION ALL
+        SELECT channel, customer_id, coalesce(email, phone) FROM exports.sync_tool__removals
     ),
     stayed AS (
         SELECT past.channel, count(*) AS rows FROM past

@@ -7,7 +7,7 @@ import polars as pl
 from recsys import ledger
 from recsys.audit import Verdict
 from recsys.channels.check_in import CHECK_IN
-from recsys.channels.csv_file import contents
+from recsys.channels.forms import contents
 from recsys.channels.render import channels_of
 from recsys.errors import ConfigError, ModelError, StageInputMissing
 from recsys.lock import Attempt, exclusive

@@ -1,10 +1,11 @@
 """The ledger: who was meant to get which products by which night's files, kept beside the published audiences.
 
-`published/ledger/<book>/<channel>/<run_date>.parquet`, the books being `recipients` and `items`, is written before the
-files get their final names: what may have left is always on record. Later nights read it as `raw/ledger/`, links to the
-files that they count with.
+`published/ledger/<book>/<channel>/<run_date>.parquet`, the books being `recipients`, `items` and `rows`, is written
+before the files get their final names: what may have left is always on record. Later nights read it as `raw/ledger/`,
+links to the files that they count with.
 """
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from typing import Any
 
 import polars as pl
 
+from recsys.channel_settings import Channel
 from recsys.channels.base import read_decisions
-from recsys.config import Channel
+from recsys.channels.kinds import kind_of
 from recsys.errors import StageInputMissing
 from recsys.files import private_folder, sha256_of
 from recsys.manifest import SUCCESS
@@ -66,8 +68,29 @@ ITEMS = Book(
 )
 """One row per recipient and slot of a night's file."""
 
-BOOKS = (RECIPIENTS, ITEMS)
-PAST_NIGHTS = pl.Schema({"channel": pl.String(), "run_date": pl.Date(), "is_published": pl.Boolean()})
+ROWS = Book(
+    "rows",
+    pl.Schema(
+        {
+            "run_date": pl.Date(),
+            "channel": pl.String(),
+            "customer_id": pl.String(),
+            "email": pl.String(),
+            "phone": pl.String(),
+            "row_sha": pl.String(),
+        }
+    ),
+    nights=30,
+)
+"""One row per recipient of a night of a kind that has deltas: what a tool knows of them once it has the night's files.
+
+All of the night's recipients, also where its file says only what changed; addresses as they stand in the file.
+"""
+
+BOOKS = (RECIPIENTS, ITEMS, ROWS)
+PAST_NIGHTS = pl.Schema(
+    {"channel": pl.String(), "run_date": pl.Date(), "is_published": pl.Boolean(), "is_delivered": pl.Boolean()}
+)
 
 
 def path_of(night: Night, book: Book, channel: str) -> Path:
@@ -81,8 +104,8 @@ def enter(night: Night, channel: Channel) -> None:
     Raises StageInputMissing without decisions.
     """
     ours = pl.col("channel") == channel.name
-    recipients = read_decisions(night.decisions, f"sync_{channel.kind}__recipients").filter(ours)
-    items = read_decisions(night.decisions, f"sync_{channel.kind}__items").filter(ours)
+    recipients = read_decisions(night.decisions, f"sync_{channel.tables}__recipients").filter(ours)
+    items = read_decisions(night.decisions, f"sync_{channel.tables}__items").filter(ours)
     slots = items.select(
         pl.lit(night.run_date, pl.Date).alias("run_date"),
         "channel",
@@ -92,6 +115,10 @@ def enter(night: Night, channel: Channel) -> None:
     ).sort("customer_id", "rank")
     _write(night, RECIPIENTS, channel.name, _entries(night, channel, recipients, CAMPAIGN, channel.name))
     _write(night, ITEMS, channel.name, slots)
+    rows = kind_of(channel.kind).of(channel, night.shop).state(night.decisions)
+    if rows is not None:
+        named = rows.select(pl.lit(night.run_date).alias("run_date"), pl.lit(channel.name).alias("channel"), pl.all())
+        _write(night, ROWS, channel.name, named.sort("customer_id"))
 
 
 def enter_check_in(night: Night, channel: Channel, audience: str) -> None:
@@ -101,14 +128,14 @@ def enter_check_in(night: Night, channel: Channel, audience: str) -> None:
 
 
 def _entries(night: Night, channel: Channel, recipients: pl.DataFrame, campaign: str, audience: str) -> pl.DataFrame:
-    has_address = channel.kind == "email_file"
+    address = channel.address_kind if channel.address_kind in {"email", "phone"} else None
     return recipients.select(
         run_date=pl.lit(night.run_date, pl.Date),
         campaign=pl.lit(campaign),
         channel=pl.lit(audience),
         contact_channel=pl.lit(channel.contact_channel.value),
         customer_id="customer_id",
-        address="email" if has_address else pl.lit(None, pl.String),
+        address=address or pl.lit(None, pl.String),
     ).sort("customer_id")
 
 
@@ -122,7 +149,8 @@ def _write(night: Night, book: Book, audience: str, frame: pl.DataFrame) -> None
 def known(night: Night) -> dict[str, Any]:
     """The files of earlier nights that this night counts with, for inputs.json.
 
-    Per book a list of file, sha256 and is_published: whether the night's files got their final names.
+    Per book a list of file, sha256, is_published (the night's files got their final names) and is_delivered (they are
+    where the channel delivers to, as far as its journal says; the same as is_published where it delivers nowhere).
     """
     found = {}
     for book in BOOKS:
@@ -133,18 +161,41 @@ def known(night: Night) -> dict[str, Any]:
             {
                 "file": path.relative_to(folder).as_posix(),
                 "sha256": sha256_of(path),
-                "is_published": (night.published / "audiences" / path.parent.name / path.stem / SUCCESS).is_file(),
+                "is_published": _is_published(night, path.parent.name, path.stem),
+                "is_delivered": is_delivered(night, path.parent.name, path.stem),
             }
             for path in paths
         ]
     return found
 
 
+def _is_published(night: Night, audience: str, day: str) -> bool:
+    return (night.published / "audiences" / audience / day / SUCCESS).is_file()
+
+
+def is_delivered(night: Night, audience: str, day: str) -> bool:
+    """Whether an audience's files of an earlier night count as delivered."""
+    if not _is_published(night, audience, day):
+        return False
+    delivering = {channel.name for channel in night.shop.channels if channel.deliver is not None}
+    return audience not in delivering or _is_acknowledged(night, audience, day)
+
+
+def _is_acknowledged(night: Night, audience: str, day: str) -> bool:
+    """Whether the journal of a delivery ends with every part of it acknowledged; a torn last line says nothing."""
+    path = night.published / "deliveries" / audience / f"{day}.jsonl"
+    if not path.is_file():
+        return False
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    states = {entry["part"]: entry["state"] for entry in map(json.loads, lines)}
+    return bool(states) and set(states.values()) == {"acknowledged"}
+
+
 def link(night: Night, entries: dict[str, Any]) -> None:
     """Make `raw/ledger/<book>/` anew: a link to each file in `entries` and `none.parquet`, which has no rows.
 
-    And `raw/past_nights.parquet`: channel, run_date and is_published of every entry about recipients, also of those
-    without rows. Raises StageInputMissing when a file is gone or holds other bytes than it did.
+    And `raw/past_nights.parquet`: channel, run_date, is_published and is_delivered of every entry about recipients,
+    also of those without rows. Raises StageInputMissing when a file is gone or holds other bytes than it did.
     """
     shutil.rmtree(night.raw / "ledger", ignore_errors=True)
     for book in BOOKS:
@@ -159,7 +210,12 @@ def link(night: Night, entries: dict[str, Any]) -> None:
                 )
             os.link(path, folder / entry["file"].replace("/", "."))
     past = [
-        (Path(entry["file"]).parent.name, date.fromisoformat(Path(entry["file"]).stem), entry["is_published"])
+        (
+            Path(entry["file"]).parent.name,
+            date.fromisoformat(Path(entry["file"]).stem),
+            entry["is_published"],
+            entry.get("is_delivered", entry["is_published"]),
+        )
         for entry in entries.get(RECIPIENTS.name, [])
     ]
     write_parquet(pl.DataFrame(past, schema=PAST_NIGHTS, orient="row"), night.raw / "past_nights.parquet")

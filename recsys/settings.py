@@ -1,6 +1,10 @@
 """The base of every section of the shop file."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 
 
 class Settings(BaseModel):

@@ -48,8 +48,27 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     | {"left_since": pl.Date()},
     "sync_crm_file__removals": dict.fromkeys(("channel", "customer_id", "reason"), pl.String())
     | {"left_since": pl.Date()},
+    "sync_tool__recipients": dict.fromkeys(
+        (
+            *("channel", "customer_id", "email", "phone", "first_name", "last_name", "language", "country"),
+            *("timezone", "choices_applied"),
+        ),
+        pl.String(),
+    )
+    | SEND_WINDOW
+    | {"may_personalise": pl.Boolean()},
+    "sync_tool__items": dict.fromkeys(("channel", "customer_id"), pl.String())
+    | {"rank": pl.Int32()}
+    | dict.fromkeys(
+        ("product_id", "product_name", "reason", "reason_kind", "reason_about", "url", "image_url"), pl.String()
+    )
+    | {"price": pl.Decimal(18, 4), "currency": pl.String()},
+    "sync_tool__removals": dict.fromkeys(("channel", "customer_id", "email", "phone", "reason"), pl.String())
+    | {"left_since": pl.Date()},
+    "sync_tool__held": dict.fromkeys(("channel", "customer_id", "email", "phone", "row_sha"), pl.String())
+    | {"is_everywhere": pl.Boolean()},
     "sync_check_in__recipients": dict.fromkeys(
-        ("channel", "customer_id", "email", "first_name", "language", "country"), pl.String()
+        ("channel", "customer_id", "email", "phone", "first_name", "language", "country"), pl.String()
     )
     | SEND_WINDOW,
     "sync_check_in__topics": dict.fromkeys(("channel", "customer_id"), pl.String())

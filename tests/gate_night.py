@@ -12,7 +12,7 @@ import polars as pl
 from expectations.columns import FILE_SLOT, REMOVE_FILE, TABLES, channels_of, check_in_file, file_columns, slot_column
 from expectations.evidence import file_of
 from recsys import ledger
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.files import write_json
 from recsys.night import Night
 from recsys.tables import write_parquet
@@ -42,9 +42,16 @@ REMOVALS = dict.fromkeys(
     ("channel", "customer_id", "email", "contact_channel", "address", "reason"), pl.String
 ) | dict.fromkeys(("run_date", "left_since"), pl.Date)
 CHECK_INS = dict.fromkeys(
-    ("channel", "contact_channel", "customer_id", "email", "first_name", "language", "country"), pl.String
+    ("channel", "contact_channel", "customer_id", "email", "phone", "first_name", "language", "country"), pl.String
 ) | {"run_date": pl.Date, "rank": pl.Int32, "topic": pl.String, "why": pl.String, "reason": pl.String}
 CHECK_INS |= dict.fromkeys(("send_not_before", "send_not_after"), pl.Datetime("us"))
+TOOL = dict.fromkeys(
+    {name for table in TABLES for name in TABLES[table] if table.startswith("sync_tool")}, pl.String
+) | {
+    **dict.fromkeys(("may_personalise", "is_everywhere"), pl.Boolean),
+    **dict.fromkeys(("send_not_before", "send_not_after"), pl.Datetime("us")),
+    **{"rank": pl.Int32, "price": pl.Decimal(18, 4), "left_since": pl.Date},
+}
 WINDOW = {
     "send_not_before": pl.lit(datetime(2026, 4, 1, 0)),
     "send_not_after": pl.lit(datetime(2026, 4, 1, 22)),
@@ -171,6 +178,8 @@ def tables(night: Night) -> dict[str, pl.DataFrame]:
     named = pl.concat([made["sync_email_file__items"]["product_id"], made["sync_crm_file__items"]["product_id"]])
     for table in ("fct_removals", "sync_email_file__removals", "sync_crm_file__removals"):
         made[table] = pl.DataFrame(schema=REMOVALS)
+    for table in ("sync_tool__recipients", "sync_tool__items", "sync_tool__removals", "sync_tool__held"):
+        made[table] = pl.DataFrame(schema=TOOL)
     for table in ("fct_check_ins", "sync_check_in__recipients", "sync_check_in__topics"):
         made[table] = pl.DataFrame(schema=CHECK_INS)
     made["sync_catalogue__products"] = products.filter(pl.col("product_id").is_in(named.implode())).sort("product_id")
@@ -259,7 +268,9 @@ def write_past(night: Night, *rows: tuple[str, str, str, str | None], published:
     nights |= {(channel.name, day) for day in published for channel in night.shop.channels}
     past = pl.DataFrame(sorted(nights), schema={"channel": pl.String, "run_date": pl.String}, orient="row")
     write_parquet(
-        past.with_columns(pl.col("run_date").str.to_date("%Y-%m-%d"), is_published=pl.lit(value=True)),
+        past.with_columns(
+            pl.col("run_date").str.to_date("%Y-%m-%d"), is_published=pl.lit(value=True), is_delivered=pl.lit(value=True)
+        ),
         night.raw / "past_nights.parquet",
     )
 

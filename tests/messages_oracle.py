@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from permission_oracle import FIELD_OF, PLAIN
 
-from recsys.config import Cap, Channel, Shop
+from recsys.channel_settings import Channel
+from recsys.config import Cap, Shop
 from recsys.ingest.clocks import zone, zone_names
 
 Row = Mapping[str, Any]

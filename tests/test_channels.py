@@ -20,8 +20,9 @@ from recsys.channels import render
 from recsys.channels.base import Channel
 from recsys.channels.catalogue import Catalogue
 from recsys.channels.crm_file import CrmFile
-from recsys.channels.csv_file import contents, plain_amount
+from recsys.channels.csv_file import plain_amount
 from recsys.channels.email_file import EmailFile
+from recsys.channels.forms import contents
 from recsys.channels.wording import Wording
 from recsys.errors import CannotRender
 from recsys.list_settings import Reasons

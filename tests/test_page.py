@@ -371,7 +371,7 @@ def test_the_page_says_who_left_and_whom_to_ask(green):
 def test_every_status_source_and_kind_of_file_has_words():
     from typing import get_args
 
-    from recsys.config import Channel
+    from recsys.channel_settings import Channel
     from recsys.report.words import (
         CONTACT_WORDS,
         DEPARTURE_WORDS,

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from expectations import evidence as evidence_of
 from expectations import removals
+from recsys.channel_settings import Channel
 from recsys.channels.crm_file import CrmFile
 from recsys.channels.email_file import EmailFile
 from recsys.channels.slots import SlotFile
-from recsys.config import Channel
 from recsys.night import Night
 from tests import gate_night, toy
 from tests.gate_night import Change, beside, write_past

@@ -5,6 +5,8 @@ with recipients as (
     select channel, customer_id from {{ ref('sync_email_file__recipients') }}
     union all
     select channel, customer_id from {{ ref('sync_crm_file__recipients') }}
+    union all
+    select channel, customer_id from {{ ref('sync_tool__recipients') }}
 
 ),
 

@@ -6,17 +6,17 @@ from pathlib import Path
 import polars as pl
 
 from recsys.channels.base import read_decisions, require_distinct
-from recsys.channels.csv_file import CsvFile
+from recsys.channels.table_file import TableFile
 
 CATALOGUE = "catalogue"
 
 
-class Catalogue(CsvFile):
+class Catalogue(TableFile):
     """One row per product that some exported row names, ordered by product_id. No personal data."""
 
     name = CATALOGUE
     columns = ("product_id", "name", "category", "brand", "price", "currency", "url", "image_url")
-    identifiers = frozenset({"product_id"})
+    exact = frozenset({"product_id"})
 
     def table(self, decisions: Path, run_date: date) -> pl.DataFrame:  # noqa: ARG002
         products = read_decisions(decisions, "sync_catalogue__products")

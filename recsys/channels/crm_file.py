@@ -7,6 +7,8 @@ class CrmFile(SlotFile):
     """One row per recipient, without address or name."""
 
     kind = "crm_file"
+    tables = "crm_file"
+    fields = ("language", "country", "choices_applied", "send_not_before", "send_not_after")
     recipient_columns = (
         *("customer_id", "language", "country"),
         *("choices_applied", "send_not_before", "send_not_after"),

@@ -10,27 +10,28 @@ from pathlib import Path
 import polars as pl
 
 from recsys.channels.base import read_decisions
-from recsys.channels.csv_file import CsvFile
+from recsys.channels.table_file import TableFile
 from recsys.errors import CannotRender
 
 IDENTIFIERS = ("customer_id", "email")
 
 
-class BesideFile(CsvFile):
-    """A file about the people who left an audience, named `<audience>_<what>_<YYYYMMDD>.csv`.
+class BesideFile(TableFile):
+    """A file about the people who left an audience, named `<audience>_<what>_<YYYYMMDD>`.
 
     `columns_beside` are the columns of the audience's own file. Rows are ordered by customer_id, then address.
     """
 
-    identifiers = frozenset(IDENTIFIERS)
+    exact = frozenset(IDENTIFIERS)
 
     what: str
 
-    def __init__(self, audience: str, kind: str, columns_beside: tuple[str, ...]) -> None:
+    def __init__(self, audience: str, kind: str, columns_beside: tuple[str, ...], form: str = "csv") -> None:
         self.name = f"{audience}_{self.what}"
         self.audience = audience
         self.kind = kind
         self.columns_beside = columns_beside
+        self.format = form
         self.keys = [name for name in IDENTIFIERS if name in columns_beside]
 
     def removals(self, decisions: Path) -> pl.DataFrame:

@@ -2,26 +2,25 @@
 
 import shutil
 
-from recsys.channels.base import Channel
+from recsys.channels.base import Channel, Kind
 from recsys.channels.catalogue import Catalogue
-from recsys.channels.check_in import CheckInFile
-from recsys.channels.crm_file import CrmFile
-from recsys.channels.email_file import EmailFile
-from recsys.channels.slots import SlotFile
-from recsys.channels.wording import Wording
+from recsys.channels.kinds import kind_of
 from recsys.config import Shop
 from recsys.files import private_folder
 from recsys.night import Night
 
-KINDS: dict[str, type[SlotFile]] = {kind.kind: kind for kind in (EmailFile, CrmFile)}
+
+def audiences(shop: Shop) -> tuple[Kind, ...]:
+    """The shop's channels in the order of its file."""
+    return tuple(kind_of(channel.kind).of(channel, shop) for channel in shop.channels)
 
 
 def channels_of(shop: Shop) -> tuple[Channel, ...]:
     """The shop's channels in the order of its file, then their check-ins, then the catalogue."""
-    wording = Wording(shop.reasons)
-    audiences = [KINDS[channel.kind](channel.name, channel.slots, wording) for channel in shop.channels]
-    check_ins = [CheckInFile(it.name, it.recipient_columns, shop.check_in.topics) for it in audiences]
-    return (*audiences, *check_ins, Catalogue())
+    made = audiences(shop)
+    asking = {channel.name for channel in shop.channels if channel.asks}
+    check_ins = [audience.check_in(shop.check_in.topics) for audience in made if audience.name in asking]
+    return (*made, *(check_in for check_in in check_ins if check_in is not None), Catalogue())
 
 
 def run(night: Night) -> dict[str, int | str]:

@@ -7,26 +7,55 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from recsys.channels.base import read_decisions, require_distinct
-from recsys.channels.csv_file import CsvFile
+from recsys.channels.base import CHECK_IN_MOMENT, RECOMMENDATIONS, Kind, read_decisions, require_distinct
+from recsys.channels.check_in import CheckInFile
+from recsys.channels.forms import read_rows
 from recsys.channels.removals import BesideFile, ClearFile, RemoveFile
+from recsys.channels.table_file import TableFile
 from recsys.channels.wording import Wording
 from recsys.errors import CannotRender
+from recsys.vocabulary import ContactChannel
+
+if TYPE_CHECKING:
+    from recsys.channel_settings import Channel as ChannelSettings
+    from recsys.config import Shop
 
 
-class SlotFile(CsvFile):
-    """One row per recipient ordered by customer_id; `rec_1_id` and so on, empty where the list is shorter."""
+class SlotFile(TableFile, Kind):
+    """One row per recipient ordered by customer_id; `rec_1_id` and so on, empty where the list is shorter.
 
-    kind: str
-    """As in the shop file; the export tables are `sync_<kind>__recipients` and `sync_<kind>__items`."""
+    Its columns are fixed, and its files are full ones.
+    """
 
-    def __init__(self, name: str, slots: int, wording: Wording | None = None) -> None:
+    formats = ("csv", "jsonl", "parquet")
+    contact_channels = tuple(ContactChannel)
+    default_moments = (RECOMMENDATIONS, CHECK_IN_MOMENT)
+
+    def __init__(self, name: str, slots: int, wording: Wording | None = None, form: str = "csv") -> None:
         self.name = name
         self.slots = slots
         self.wording = wording or Wording()
+        self.format = form
+
+    @classmethod
+    def of(cls, settings: "ChannelSettings", shop: "Shop") -> Self:
+        return cls(settings.name, settings.slots, Wording(shop.reasons, settings.language), settings.format)
+
+    @classmethod
+    def check(cls, settings: "ChannelSettings") -> None:
+        super().check(settings)
+        if set(settings.fields) != set(cls.fields):
+            raise ValueError(f"fields: the columns of {cls.kind} are fixed; leave fields out")
+
+    def check_in(self, topics: int) -> CheckInFile:
+        return CheckInFile(self.name, self.recipient_columns, topics, self.format)
+
+    def read(self, path: Path) -> pl.DataFrame:
+        return read_rows(path)
 
     @property
     @abstractmethod
@@ -44,7 +73,7 @@ class SlotFile(CsvFile):
         return (*self.recipient_columns, "run_date", *slots)
 
     @property
-    def identifiers(self) -> frozenset[str]:
+    def exact(self) -> frozenset[str]:
         return frozenset({"customer_id", "email", *(f"rec_{slot}_id" for slot in range(1, self.slots + 1))})
 
     def files(self, run_date: date) -> tuple[str, ...]:
@@ -58,7 +87,7 @@ class SlotFile(CsvFile):
         return rows
 
     def _beside(self) -> tuple[BesideFile, ...]:
-        return tuple(what(self.name, self.kind, self.columns) for what in (RemoveFile, ClearFile))
+        return tuple(what(self.name, self.kind, self.columns, self.format) for what in (RemoveFile, ClearFile))
 
     def table(self, decisions: Path, run_date: date) -> pl.DataFrame:
         ours = pl.col("channel") == self.name

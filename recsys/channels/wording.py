@@ -8,10 +8,14 @@ PLACEHOLDER = r"\{(?:topic|product|days)\}"
 
 
 class Wording:
-    """The sentences of a shop; those that come with the product when its file says nothing."""
+    """The sentences of a shop; those that come with the product when its file says nothing.
 
-    def __init__(self, settings: Reasons | None = None) -> None:
+    With a `language` every sentence is in it, whatever its reader speaks.
+    """
+
+    def __init__(self, settings: Reasons | None = None, language: str | None = None) -> None:
         settings = settings or Reasons()
+        self.language = language
         self.sentences = settings.sentences
         self.fallback = settings.language
         rows = [
@@ -28,6 +32,8 @@ class Wording:
 
         That is the language itself, else what it is a variant of (de for de-AT), else the shop's own.
         """
+        if self.language is not None:
+            return pl.repeat(self._spoken(self.language), len(languages), dtype=pl.String, eager=True).alias("spoken")
         distinct = languages.unique().drop_nulls()
         found = [self._spoken(language) for language in distinct]
         return languages.replace_strict(distinct, found, default=self.fallback, return_dtype=pl.String).alias("spoken")

@@ -154,13 +154,17 @@ def write_settings(night: Night) -> None:
                 "channel": channel.name,
                 "kind": channel.kind,
                 "contact_channel": channel.contact_channel.value,
+                "carries": list(channel.carries),
+                "address_kind": channel.address_kind,
+                "asks": channel.asks,
                 "slots": channel.slots,
                 "min_items": channel.min_items,
                 "skip_unchanged": channel.skip_unchanged,
                 "position": position,
             }
             for position, channel in enumerate(night.shop.channels, start=1)
-        ]
+        ],
+        schema_overrides={"address_kind": pl.String},
     )
     write_parquet(channels, night.raw / "channels.parquet")
     write_limits(night)

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from recsys.config import Channel
+from recsys.channel_settings import Channel
 from recsys.database import small_frame
 from recsys.manifest import SUCCESS, PublishedFile
 from recsys.night import Night

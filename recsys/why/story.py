@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from recsys.config import Channel, load_shop
+from recsys.channel_settings import Channel
+from recsys.config import load_shop
 from recsys.database import connect, literal, small_frame
 from recsys.errors import ConfigError, NotKnown
 from recsys.night import Night

@@ -3,6 +3,8 @@ with named as (
     select product_id from {{ ref('sync_email_file__items') }}
     union
     select product_id from {{ ref('sync_crm_file__items') }}
+    union
+    select product_id from {{ ref('sync_tool__items') }}
 
 ),
 

@@ -19,9 +19,15 @@ customers as (
 
 ),
 
-addresses as (
+emails as (
 
     select * from {{ ref('int_customers__addressed') }} where contact_channel = 'email' and is_valid
+
+),
+
+phones as (
+
+    select * from {{ ref('int_customers__addressed') }} where contact_channel = 'sms' and is_valid
 
 ),
 
@@ -42,8 +48,9 @@ final as (
     select
         check_ins.channel,
         check_ins.customer_id,
-        case channels.kind when 'email_file' then addresses.address end as email,
-        case channels.kind when 'email_file' then customers.first_name end as first_name,
+        case when list_contains(channels.carries, 'email') then emails.address end as email,
+        case when list_contains(channels.carries, 'phone') then phones.address end as phone,
+        case when list_contains(channels.carries, 'first_name') then customers.first_name end as first_name,
         customers.language,
         customers.country,
         opened.send_not_before,
@@ -55,7 +62,8 @@ final as (
     inner join opened
         on clocks.clock = opened.clock
         and channels.contact_channel = opened.contact_channel
-    left join addresses on check_ins.customer_id = addresses.customer_id
+    left join emails on check_ins.customer_id = emails.customer_id
+    left join phones on check_ins.customer_id = phones.customer_id
 
 )
 

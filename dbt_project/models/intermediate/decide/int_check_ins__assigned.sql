@@ -8,7 +8,7 @@ with topics as (
 
 channels as (
 
-    select * from {{ ref('stg_night__channels') }}
+    select * from {{ ref('stg_night__channels') }} where asks
 
 ),
 

@@ -1,4 +1,4 @@
--- Whom the last published files named. What came after the last published night may have left all the same.
+-- Whom the last delivered files named. What came after the last delivered night may have arrived all the same.
 with past_recipients as (
 
     select * from {{ ref('stg_night__past_recipients') }} where campaign = 'recommendations'
@@ -9,18 +9,18 @@ channels as (
 
     select
         channel,
-        kind
+        address_kind
     from {{ ref('stg_night__channels') }}
 
 ),
 
-last_published as (
+last_delivered as (
 
     select
         channel,
         max(run_date) as run_date
     from {{ ref('stg_night__past_nights') }}
-    where is_published
+    where is_delivered
     group by channel
 
 ),
@@ -31,11 +31,11 @@ named as (
         past_recipients.channel,
         past_recipients.customer_id,
         past_recipients.run_date,
-        case channels.kind when 'email_file' then past_recipients.address end as address
+        case when channels.address_kind in ('email', 'phone') then past_recipients.address end as address
     from past_recipients
     inner join channels on past_recipients.channel = channels.channel
-    left join last_published on past_recipients.channel = last_published.channel
-    where coalesce(past_recipients.run_date >= last_published.run_date, true)
+    left join last_delivered on past_recipients.channel = last_delivered.channel
+    where coalesce(past_recipients.run_date >= last_delivered.run_date, true)
 
 ),
 

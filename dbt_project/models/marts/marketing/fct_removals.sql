@@ -25,7 +25,12 @@ decisions as (
 
 addresses as (
 
-    select * from {{ ref('int_customers__addressed') }} where contact_channel = 'email' and is_valid
+    select
+        customer_id,
+        address,
+        case contact_channel when 'email' then 'email' when 'sms' then 'phone' end as address_kind
+    from {{ ref('int_customers__addressed') }}
+    where is_valid
 
 ),
 
@@ -39,15 +44,16 @@ matched as (
         past_recipients.address,
         past_recipients.last_named_on as left_since,
         coalesce(decisions.status, 'unknown_customer') as status,
-        channels.kind = 'email_file'
-        and coalesce(past_recipients.address <> addresses.address, false) as is_address_changed
+        coalesce(past_recipients.address <> addresses.address, false) as is_address_changed
     from past_recipients
     inner join channels on past_recipients.channel = channels.channel
     cross join settings
     left join decisions
         on past_recipients.channel = decisions.channel
         and past_recipients.customer_id = decisions.customer_id
-    left join addresses on past_recipients.customer_id = addresses.customer_id
+    left join addresses
+        on past_recipients.customer_id = addresses.customer_id
+        and channels.address_kind = addresses.address_kind
 
 ),
 
