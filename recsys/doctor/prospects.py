@@ -5,9 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
+from recsys.channel_settings import Channel
 from recsys.channels.base import read_decisions
 from recsys.channels.wording import Wording
-from recsys.config import Channel
 from recsys.doctor.finding import Finding, Level
 from recsys.doctor.rehearsal import Rehearsal
 from recsys.report.words import STATUS_WORDS, contact_words
@@ -82,6 +82,7 @@ def _filled(decisions: Path, channel: Channel) -> list[Finding]:
     found = []
     for table, of_what in (("recipients", "recipients"), ("items", "products in rows")):
         rows = _exported(decisions, channel, table)
+        said = (*channel.carries, *rows.columns) if table == "items" else channel.carries
         empty = rows.select(pl.all().null_count() / pl.len()).row(0, named=True) if rows.height else {}
         found += [
             Finding(
@@ -91,7 +92,7 @@ def _filled(decisions: Path, channel: Channel) -> list[Finding]:
                 "Map the column in the shop file if you have it.",
             )
             for column, share in empty.items()
-            if share > 1 - POOR and column not in KEYS + RARE
+            if share > 1 - POOR and column in said and column not in KEYS + RARE
         ]
     return found
 
@@ -118,4 +119,4 @@ def _spoken(decisions: Path, channel: Channel, wording: Wording) -> list[Finding
 
 
 def _exported(decisions: Path, channel: Channel, what: str) -> pl.DataFrame:
-    return read_decisions(decisions, f"sync_{channel.kind}__{what}").filter(pl.col("channel") == channel.name)
+    return read_decisions(decisions, f"sync_{channel.tables}__{what}").filter(pl.col("channel") == channel.name)
