@@ -104,6 +104,24 @@ def check(
 
 
 @app.command()
+def doctor(shop_file: ShopFile, run_date: RunDate) -> None:
+    """Say what is ready, what is missing for which channel, and what would be sent that night. Sends and keeps nothing.
+
+    Rehearses the night up to its finished files on what is delivered now; exit code 1 when something would stop it.
+    """
+    from recsys.doctor.data import findings
+    from recsys.doctor.prospects import prospects
+    from recsys.doctor.rehearsal import rehearse
+    from recsys.doctor.show import show
+    from recsys.lock import exclusive
+
+    night = pipeline.open_night(shop_file, run_date.date())
+    with exclusive(night.shop.root), rehearse(night, console.print) as rehearsal:
+        is_ready = show(console, list(findings(rehearsal)), prospects(rehearsal))
+    raise typer.Exit(0 if is_ready else 1)
+
+
+@app.command()
 def stage(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(s for s in pipeline.STAGES if s != 'gate')}")],
     shop_file: ShopFile,

@@ -6,12 +6,15 @@ Final names outside these folders are made by `recsys.publisher` alone.
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+REHEARSAL = ".rehearsal-"
+"""How the folders begin in which a night is rehearsed; nothing in them is to stay."""
 
 
 def sha256_of(path: Path) -> str:
@@ -63,7 +66,12 @@ def replace_file(path: Path, write: Callable[[Path], object], *, durable: bool =
 
 
 def sweep(folder: Path) -> None:
-    """Remove what processes that died left of `replace_file` below a folder. Files of living processes stay."""
+    """Remove what processes that died left below a data root that is held: of `replace_file`, and of rehearsals.
+
+    Temporary files of living processes stay.
+    """
+    for rehearsal in folder.glob(f"{REHEARSAL}*"):
+        shutil.rmtree(rehearsal)
     for aside in folder.rglob(".*.tmp"):
         owner = aside.suffixes[-2].removeprefix(".") if len(aside.suffixes) > 1 else ""
         if owner.isdigit() and not Path(f"/proc/{owner}").exists():
