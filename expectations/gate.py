@@ -20,6 +20,7 @@ from expectations import (
     facts,
     hashed,
     learnt,
+    linting,
     messages,
     needs,
     permission,
@@ -94,6 +95,7 @@ def _examined(evidence: Evidence) -> list[Check]:
         checks = guarded("companions", "tables_ran", partial(companions.tables, evidence, known))
         checks += guarded("companions", "files_ran", partial(companions.files, evidence))
         checks += guarded("subscription", "ran", partial(subscription.check, night))
+        checks += guarded("lint", "ran", partial(linting.check, night))
         checks += recounted(evidence, known, permissions)
         checks += guarded("unheard", "ran", partial(unheard.check, night, permissions))
         checks += guarded("volume", "ran", partial(volume.check, evidence))

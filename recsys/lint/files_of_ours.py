@@ -9,7 +9,7 @@ _PERSON = (
     "email", "phone", "first_name", "last_name", "language", "country", "timezone", "choices_applied",
     "send_not_before", "send_not_after",
 )  # fmt: skip
-_FORMATS = {"email_file": (".csv",), "crm_file": (".csv", ".jsonl", ".parquet")}
+_ENDINGS = (".csv", ".jsonl", ".parquet")
 
 CATALOGUE = Form(
     needs=("product_id", "name"),
@@ -30,5 +30,4 @@ def forms_of(kind: str) -> dict[str, dict[str, Form]]:
         needs=audience.needs, identifiers=keys, names=_PERSON, others=_SLOT, extras=(recommendations_are_empty,)
     )
     forms = {"audience": audience, "remove": remove, "clear": clear, "check_in": check_in, "catalogue": CATALOGUE}
-    endings = _FORMATS[kind]
-    return {what: dict.fromkeys(endings, form) for what, form in forms.items()}
+    return {what: dict.fromkeys(_ENDINGS, form) for what, form in forms.items()}
