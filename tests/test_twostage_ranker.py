@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from scipy.sparse import csr_matrix
-from twostage_shop import DRINKERS, END, SETTINGS, TEAS, TOOLS, events, history, lesson, products, ranker
+from twostage_shop import DRINKERS, END, SETTINGS, TEAS, TOOLS, USERS, events, history, lesson, products, ranker
 
 from recsys.errors import ModelError
 from recsys.twostage import candidates
@@ -20,9 +20,10 @@ from recsys.twostage.candidates import Counts, Sources
 from recsys.twostage.features import NAMES, Features
 from recsys.twostage.history import History
 from recsys.twostage.lists import SOURCED_SCHEMA, rank
-from recsys.twostage.neighbours import alike, together
+from recsys.twostage.neighbours import alike, dense_highest, highest, together
+from recsys.twostage.pool import Pool
 from recsys.twostage.purchases import Purchases
-from recsys.twostage.ranker import Lesson, Ranker
+from recsys.twostage.ranker import Lesson, Ranker, examples
 
 NOTHING = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
 EVERYBODY = history().events["customer_id"].unique().sort()
@@ -240,6 +241,33 @@ def test_a_ranker_of_other_features_is_refused(taught, tmp_path):
     (tmp_path / "card.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match="other features"):
         Ranker.load(tmp_path)
+
+
+def test_of_too_many_buyers_a_seeded_draw_teaches(monkeypatch):
+    shop, past = lesson(20), Pool(lesson(20).history, SETTINGS.tastes, SETTINGS.counts)
+    everybody = examples(past, shop.bought, SETTINGS)
+    monkeypatch.setattr(module, "MOST_LISTS", 5)
+    some = [examples(past, shop.bought, replace(SETTINGS, seed=seed)) for seed in (1, 1, 2)]
+    assert len(everybody.sizes) == DRINKERS + USERS
+    assert [len(part.sizes) for part in some] == [5, 5, 5]
+    assert some[0].features.tobytes() == some[1].features.tobytes() != some[2].features.tobytes()
+    whole = {row.tobytes() for row in everybody.features}
+    assert all(row.tobytes() in whole for row in some[2].features)
+
+
+def test_taught_by_examples_is_taught_by_their_lessons(taught):
+    lessons = [lesson(20), lesson(40)]
+    parts = [examples(Pool(one.history, SETTINGS.tastes, SETTINGS.counts), one.bought, SETTINGS) for one in lessons]
+    assert Ranker.taught(parts, SETTINGS).version == taught.version
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_the_highest_of_a_dense_matrix_are_those_of_its_numbers_above_zero(count):
+    values = np.random.default_rng(count).integers(-3, 40, size=(7, 150)).astype(np.float32)
+    values[2] = 0
+    row, column = np.nonzero(values > 0)
+    for one, other in zip(dense_highest(values, count), highest(row, column, values[row, column], count), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_nobody_who_bought_is_nothing_to_learn():

@@ -20,7 +20,6 @@ import implicit
 import numpy as np
 import polars as pl
 from implicit.cpu.als import AlternatingLeastSquares
-from implicit.cpu.topk import topk
 from implicit.recommender_base import ModelFitError
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -167,19 +166,6 @@ class AlsModel(Model):
         customers = pl.read_parquet(folder / CUSTOMERS).get_column("customer_id")
         products = pl.read_parquet(folder / PRODUCTS).get_column("product_id")
         return cls(library, customers, products, card)
-
-
-def top(
-    customers: NDArray[np.float32], products: NDArray[np.float32], barred: csr_matrix, n: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Per row of `customers` the n rows of `products` with the highest inner products, and these. One thread.
-
-    What is above 0 in `barred` is not among them, save as filler at -3.4e38. n is at most the number of products. Which
-    of several that tie for the last place are found depends on nothing but the numbers given, and on the number of
-    threads of BLAS, which the caller limits to one.
-    """
-    found, scores = topk(products, customers, n, filter_query_items=barred, num_threads=1)
-    return found, scores
 
 
 def _best(

@@ -17,16 +17,16 @@ from scipy.sparse import csr_matrix, diags
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from recsys.config import Recommend
-from recsys.models.als import top
 from recsys.twostage.history import History
-from recsys.twostage.neighbours import alike, highest, together
+from recsys.twostage.neighbours import alike, dense_highest, highest, together
 from recsys.twostage.purchases import Codes, Floats, Purchases
 from recsys.twostage.tastes import Tastes, learn
 
 Result = TypeVar("Result")
 
-BATCH = 1_000
-"""Customers at a time, and with them the memory that is needed."""
+BATCH, BATCH_NUMBERS = 1_000, 7_500_000
+"""Customers at a time, and numbers of customers by products. Arrays below 32 MiB stay with the process when they are
+freed; larger ones are handed out anew by the system, page by page, which costs more than what is done with them."""
 POPULAR_DAYS = 7
 
 
@@ -71,7 +71,9 @@ class Sources:
         self._share = (diags(1 / np.where(sums > 0, sums, 1)) @ recent).tocsr().astype(np.float32)
         self._sum = self.purchases.matrix(bought.recent[180])
         self._columns = np.flatnonzero(self.purchases.is_eligible).astype(np.int32)
-        self._trends = np.ascontiguousarray(self.tastes.trends[self._columns])
+        self._places = np.full(len(self.purchases.products), -1, dtype=np.int32)
+        self._places[self._columns] = np.arange(len(self._columns), dtype=np.int32)
+        self._trends = np.ascontiguousarray(self.tastes.trends[self._columns].T)
         buyers = np.bincount(bought.product[bought.last <= POPULAR_DAYS], minlength=len(self.purchases.products))
         order = np.lexsort((self._columns, -buyers[self._columns]))[: counts.popular]
         self._popular = self._columns[order][buyers[self._columns[order]] > 0]
@@ -83,7 +85,8 @@ class Sources:
         Only eligible products, and none of `excluded` (customers by products, in the order of `Purchases`; above 0 bars
         the pair). A customer of whom nothing is known has no candidate. Batches are worked on side by side, in threads.
         """
-        batches = [customers[start : start + BATCH] for start in range(0, len(customers), BATCH)]
+        size = max(1, min(BATCH, BATCH_NUMBERS // max(1, self.purchases.shape[1])))
+        batches = [customers[start : start + size] for start in range(0, len(customers), size)]
         threads = self.settings.threads or os.cpu_count() or 1
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
             yield from pool.map(lambda batch: work(self._of(batch, excluded[batch])), batches)
@@ -101,8 +104,9 @@ class Sources:
                 (np.arange(len(customers), dtype=np.int64)[:, None] * products + self._popular).ravel(),
             ]
         )
-        keys = np.unique(keys, sorted=True)
-        keys = keys[~np.isin(keys, _keys(barred))]
+        keys.sort()
+        keys = keys[np.r_[True, keys[1:] != keys[:-1]][: len(keys)]]
+        keys = keys[~_is_among(keys, np.sort(_keys(barred)))]
         row, column = (keys // products).astype(np.int32), (keys % products).astype(np.int32)
         mine = self.tastes.customers[customers]
         return Candidates(
@@ -111,15 +115,12 @@ class Sources:
             self._entries(customers[row], column),
             _inner(mine, self.tastes.trends, row, column),
             _inner(mine, self.tastes.likes, row, column),
-            *_read((near, similar, of_all), row, column),
+            *_read((near, similar, of_all), near.shape, keys),
         )
 
     def _entries(self, customers: Codes, products: Codes) -> NDArray[np.int64]:
         keys = customers.astype(np.int64) << 32 | products
-        place = np.searchsorted(self._keys, keys)
-        is_bought = place < len(self._keys)
-        is_bought[is_bought] = self._keys[place[is_bought]] == keys[is_bought]
-        return np.where(is_bought, place, -1)
+        return np.where(_is_among(keys, self._keys), np.searchsorted(self._keys, keys), -1)
 
     def _bought(self, customers: Codes) -> NDArray[np.int64]:
         """Keys (row x products + product) of the eligible products that each customer bought most, of late."""
@@ -136,15 +137,14 @@ class Sources:
 
     def _of_taste(self, customers: Codes, barred: csr_matrix) -> NDArray[np.int64]:
         """Keys of what sells now to customers of this taste, and they never bought."""
-        seen = self.purchases.matrix(np.ones_like(self.purchases.bought.orders))[customers] + barred
-        count = min(self.counts.taste, len(self._columns))
-        if not count:
-            return np.zeros(0, dtype=np.int64)
-        allowed = seen if len(self._columns) == seen.shape[1] else seen[:, self._columns].tocsr()
-        found, scores = top(self.tastes.customers[customers], self._trends, allowed, count)
-        row = np.broadcast_to(np.arange(len(customers), dtype=np.int64)[:, None], found.shape)
-        is_meant = scores > 0
-        return row[is_meant] * self.purchases.shape[1] + self._columns[found[is_meant]]
+        scores = self.tastes.customers[customers] @ self._trends
+        bought = self.purchases.matrix(np.ones_like(self.purchases.bought.orders))[customers]
+        for seen in (bought, barred):
+            place = self._places[seen.indices]
+            scores[_rows(seen)[place >= 0], place[place >= 0]] = 0
+        row, place, _ = dense_highest(scores, self.counts.taste)
+        keys: NDArray[np.int64] = row * self.purchases.shape[1] + self._columns[place]
+        return keys
 
 
 def _best_of(scores: csr_matrix, count: int, owned: csr_matrix) -> NDArray[np.int64]:
@@ -158,12 +158,22 @@ def _best_of(scores: csr_matrix, count: int, owned: csr_matrix) -> NDArray[np.in
     return keys
 
 
-def _read(matrices: Iterable[csr_matrix], row: Codes, column: Codes) -> Iterator[Floats]:
-    """Of each matrix the numbers at these places."""
+def _read(matrices: Iterable[csr_matrix], shape: tuple[int, int], keys: NDArray[np.int64]) -> Iterator[Floats]:
+    """Of each matrix the numbers at these keys."""
+    dense = np.zeros(shape[0] * shape[1], dtype=np.float32)
     for matrix in matrices:
-        dense = np.zeros(matrix.shape, dtype=np.float32)
-        dense[_rows(matrix), matrix.indices] = matrix.data
-        yield dense[row, column]
+        places = _keys(matrix)
+        dense[places] = matrix.data
+        yield dense[keys]
+        dense[places] = 0
+
+
+def _is_among(keys: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the keys are among the ascending known ones."""
+    place = np.searchsorted(known, keys)
+    found: NDArray[np.bool_] = place < len(known)
+    found[found] = known[place[found]] == keys[found]
+    return found
 
 
 def _rows(matrix: csr_matrix) -> NDArray[np.int64]:

@@ -66,8 +66,7 @@ def _nearest(vectors: csr_matrix, count: int, is_eligible: NDArray[np.bool_]) ->
         near = (unit[start : start + BLOCK] @ others).toarray()
         places = np.arange(len(near))
         near[places, places + start] = 0
-        row, column = np.divmod(np.flatnonzero(near >= _floor(near, count)), size)
-        row, column, value = highest(row, column, near[row, column], count)
+        row, column, value = dense_highest(near, count)
         rows.append(row + start)
         columns.append(column)
         values.append(value)
@@ -77,19 +76,21 @@ def _nearest(vectors: csr_matrix, count: int, is_eligible: NDArray[np.bool_]) ->
     return csr_matrix(entries, shape=(size, size))
 
 
-def _floor(values: Floats, count: int) -> Floats:
-    """Per row a number above 0 that at least the `count` highest numbers above 0 reach.
+def dense_highest(values: Floats, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """`highest` of all numbers above 0 of a dense matrix.
 
-    The columns are dealt out to twice as many groups as are wanted; `count` of these have a highest number that reaches
-    the `count`-th of them. Looking for that one is many times as fast as looking for the `count`-th of all.
+    The columns are dealt out to twice as many groups as are wanted. `count` of the groups hold a number that reaches
+    the `count`-th highest of their best ones, so nothing below that is looked at again. To look for the `count`-th of
+    all numbers takes ten times as long, and longer still where most are 0.
     """
-    least = np.finfo(np.float32).tiny
-    groups = 2 * count
-    if values.shape[1] < 2 * groups:
-        return np.full((len(values), 1), least, dtype=np.float32)
-    whole = values.shape[1] // groups * groups
-    best = values[:, :whole].reshape(len(values), -1, groups).max(axis=1)
-    return np.maximum(np.partition(best, groups - count, axis=1)[:, groups - count, None], least)
+    least, groups = np.finfo(np.float32).tiny, 2 * count
+    deals = values.shape[1] // max(1, groups)
+    floor = np.full((len(values), 1), least, dtype=np.float32)
+    if deals > 1:
+        best = values[:, : deals * groups].reshape(len(values), deals, groups).max(axis=1)
+        floor = np.maximum(floor, np.partition(best, groups - count, axis=1)[:, groups - count, None])
+    row, column = np.divmod(np.flatnonzero(values >= floor), max(1, values.shape[1]))
+    return highest(row, column, values[row, column], count)
 
 
 def highest(
