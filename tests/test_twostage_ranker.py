@@ -123,9 +123,9 @@ def test_a_line_of_the_future_changes_no_list(taught):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", ["taught", "several"])
-def test_the_same_rows_in_any_order_give_the_same_bytes(threads, name, request, tmp_path):
-    taught = request.getfixturevalue(name)
+@pytest.mark.parametrize("which", ["taught", "several"])
+def test_the_same_rows_in_any_order_give_the_same_bytes(threads, which, request, tmp_path):
+    taught = request.getfixturevalue(which)
     shuffled = [
         Lesson(
             History(
@@ -209,9 +209,9 @@ def test_several_rankers_are_averaged_and_the_first_of_them_chooses_the_finalist
     assert_frame_equal(pl.DataFrame({"score": scores}), pl.DataFrame({"score": several.score(matrix[places])}))
 
 
-@pytest.mark.parametrize("name", ["taught", "several"])
-def test_a_loaded_ranker_is_the_saved_one(name, request, tmp_path):
-    taught = request.getfixturevalue(name)
+@pytest.mark.parametrize("which", ["taught", "several"])
+def test_a_loaded_ranker_is_the_saved_one(which, request, tmp_path):
+    taught = request.getfixturevalue(which)
     taught.save(tmp_path)
     loaded = Ranker.load(tmp_path, threads=1)
     assert (loaded.version, loaded.settings) == (taught.version, taught.settings)
