@@ -30,17 +30,9 @@ EVERYBODY = history().events["customer_id"].unique().sort()
 DRINKER, USER = "c03", f"c{DRINKERS + 3:02}"
 
 
-SEVERAL = replace(SETTINGS, rankers=3, share_of_features=0.5)
-
-
 @pytest.fixture(scope="module")
 def taught() -> Ranker:
     return ranker()
-
-
-@pytest.fixture(scope="module")
-def several() -> Ranker:
-    return ranker(SEVERAL)
 
 
 def _bought() -> pl.DataFrame:
@@ -123,9 +115,7 @@ def test_a_line_of_the_future_changes_no_list(taught):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("which", ["taught", "several"])
-def test_the_same_rows_in_any_order_give_the_same_bytes(threads, which, request, tmp_path):
-    taught = request.getfixturevalue(which)
+def test_the_same_rows_in_any_order_give_the_same_bytes(threads, taught, tmp_path):
     shuffled = [
         Lesson(
             History(
@@ -139,7 +129,7 @@ def test_the_same_rows_in_any_order_give_the_same_bytes(threads, which, request,
         for one in [lesson(days)]
     ]
     tastes = SETTINGS.tastes.model_copy(update={"threads": threads})
-    other = Ranker.fit(shuffled, replace(taught.settings, tastes=tastes))
+    other = Ranker.fit(shuffled, replace(SETTINGS, tastes=tastes))
     taught.save(tmp_path / "one")
     other.save(tmp_path / "two")
     for name in ("trees.txt", "card.json"):
@@ -193,25 +183,7 @@ def test_the_finalists_are_chosen_by_the_first_trees_and_ordered_by_all(monkeypa
     assert np.isin(firsts, places).all()
 
 
-def test_several_rankers_are_averaged_and_the_first_of_them_chooses_the_finalists(monkeypatch, several):
-    sources = Sources(history(), SETTINGS.tastes, SETTINGS.counts)
-    asked = np.arange(len(EVERYBODY), dtype=np.int32)
-    (pairs,) = sources.each(asked, csr_matrix(sources.purchases.shape, dtype=np.float32), lambda found: found)
-    matrix = Features(sources).of(pairs)
-    singles = [ranker(replace(SEVERAL, rankers=1, seed=SEVERAL.seed + place)) for place in range(3)]
-    margins = np.array([np.log(one.score(matrix)) for one in singles])
-    assert len(np.unique(margins.round(9), axis=0)) == 3
-    np.testing.assert_allclose(np.log(several.score(matrix)), margins.mean(axis=0), atol=1e-9)
-    monkeypatch.setattr(module, "FINALISTS", 4)
-    places, scores = several.best(pairs.customer, pairs.product, matrix, 4)
-    chosen, _ = singles[0].best(pairs.customer, pairs.product, matrix, 4)
-    assert set(places) == set(chosen)
-    assert_frame_equal(pl.DataFrame({"score": scores}), pl.DataFrame({"score": several.score(matrix[places])}))
-
-
-@pytest.mark.parametrize("which", ["taught", "several"])
-def test_a_loaded_ranker_is_the_saved_one(which, request, tmp_path):
-    taught = request.getfixturevalue(which)
+def test_a_loaded_ranker_is_the_saved_one(taught, tmp_path):
     taught.save(tmp_path)
     loaded = Ranker.load(tmp_path, threads=1)
     assert (loaded.version, loaded.settings) == (taught.version, taught.settings)
@@ -285,7 +257,6 @@ def test_an_empty_shop_has_no_lists(empty, taught):
 def test_the_version_names_settings_and_what_was_learnt(taught):
     fewer = replace(SETTINGS, trees=10)
     seeded = replace(SETTINGS, tastes=SETTINGS.tastes.model_copy(update={"seed": 7}))
-    twice = replace(SETTINGS, rankers=2)
-    versions = {taught.version, ranker(fewer).version, ranker(seeded).version, ranker(twice).version}
-    assert len(versions) == 4
+    versions = {taught.version, ranker(fewer).version, ranker(seeded).version}
+    assert len(versions) == 3
     assert ranker().version == taught.version

@@ -28,8 +28,6 @@ from recsys.twostage.purchases import Codes, Floats, place_in_run
 
 TREES, CARD = "trees.txt", "card.json"
 FORMAT = 1
-FIRST_LINE = "tree\nversion="
-"""Of a ranker's text."""
 FIRST_TREES, FINALISTS = 20, 25
 MOST_LISTS = 20_000
 """Of more customers than this who bought something, a lesson draws so many: time and memory do not grow beyond it."""
@@ -49,8 +47,6 @@ class RankerSettings:
     share_of_customers: float = 1.0
     l2: float = 5.0
     seed: int = 42
-    rankers: int = 1
-    """So many, which differ in their seed alone, are averaged."""
     tastes: Recommend = field(default_factory=lambda: Recommend(half_life_days=120))
     counts: Counts = field(default_factory=Counts)
 
@@ -79,12 +75,12 @@ class Examples:
 
 
 class Ranker:
-    """Trees that score candidates: those of one ranker or, averaged, of several."""
+    """Trees that score candidates."""
 
     def __init__(self, text: str, settings: RankerSettings, card: dict[str, Any]) -> None:
         """Use `fit` or `load`."""
         self._text = text
-        self._rankers = [lightgbm.Booster(model_str=one) for one in _texts(text)]
+        self._trees = lightgbm.Booster(model_str=text)
         self.settings = settings
         self._card = card
 
@@ -118,28 +114,33 @@ class Ranker:
         groups = np.concatenate([part.sizes for part in parts])
         parameters = _parameters(settings)
         data = lightgbm.Dataset(matrix, labels, group=groups, feature_name=list(NAMES), params=parameters)
-        seeds = range(settings.seed, settings.seed + settings.rankers)
-        text = "".join(_text(lightgbm.train(parameters | {"seed": seed}, data, settings.trees)) for seed in seeds)
+        trees = lightgbm.train(parameters, data, settings.trees)
         counts = {"lessons": len(parts), "lists": len(groups), "pairs": rows, "bought": int(labels.sum())}
+        text = _text(trees)
         return cls(text, settings, _card(text, settings, counts))
 
     def score(self, features: Floats) -> NDArray[np.float64]:
         """A finite score above 0 for each row of a matrix with columns as NAMES. Works on one thread."""
-        return _score(self._rankers, features, self.settings.trees)
+        return self._score(features, self.settings.trees)
 
     def best(
         self, customers: Codes, products: Codes, features: Floats, n: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Places of each customer's n pairs with the highest scores, and these; ordered by customer, score, product.
 
-        The first trees of the first ranker choose who is scored by all of all: the others would hardly come among the
-        first n, and cost the most.
+        The first trees choose who is scored by all: the others would hardly come among the first n, and cost the most.
         """
-        first = _score(self._rankers[:1], features, FIRST_TREES)
+        first = self._score(features, FIRST_TREES)
         finalists = _highest(customers, products, first, max(n, FINALISTS))
-        scores = self.score(features[finalists])
+        scores = self._score(features[finalists], self.settings.trees)
         chosen = _highest(customers[finalists], products[finalists], scores, n)
         return finalists[chosen], scores[chosen]
+
+    def _score(self, features: Floats, trees: int) -> NDArray[np.float64]:
+        if not len(features):
+            return np.zeros(0, dtype=np.float64)
+        margins = self._trees.predict(features, num_iteration=trees, num_threads=1)
+        return np.asarray(np.exp(np.clip(margins, -500, 500)), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
         """Write trees and card into the folder; equal versions are equal bytes. Holds no customer's data."""
@@ -194,14 +195,6 @@ _NO_EXAMPLES = Examples(
 )
 
 
-def _score(rankers: Sequence[lightgbm.Booster], features: Floats, trees: int) -> NDArray[np.float64]:
-    margins = np.zeros(len(features), dtype=np.float64)
-    if len(features):
-        for ranker in rankers:
-            margins += np.asarray(ranker.predict(features, num_iteration=trees, num_threads=1))
-    return np.exp(np.clip(margins / len(rankers), -500, 500))
-
-
 def _highest(customers: Codes, products: Codes, scores: NDArray[np.float64], n: int) -> NDArray[np.int64]:
     order = np.lexsort((products, -scores, customers))
     return order[place_in_run(customers[order]) < n]
@@ -219,7 +212,7 @@ def _parameters(settings: RankerSettings) -> dict[str, Any]:
         "bagging_freq": 0 if settings.share_of_customers == 1 else 1,
         "bagging_by_query": True,
         "lambda_l2": settings.l2,
-        "data_random_seed": settings.seed,
+        "seed": settings.seed,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": settings.tastes.threads,
@@ -230,11 +223,6 @@ def _parameters(settings: RankerSettings) -> dict[str, Any]:
 def _text(trees: lightgbm.Booster) -> str:
     """The trees without the parameters they were grown with, of which one is the number of threads."""
     return str(trees.model_to_string()).split("\nparameters:", 1)[0] + "\n"
-
-
-def _texts(text: str) -> list[str]:
-    """The text of each ranker in the text of several."""
-    return [FIRST_LINE + one for one in text.split(FIRST_LINE)[1:]]
 
 
 def _card(text: str, settings: RankerSettings, counts: dict[str, int]) -> dict[str, Any]:
