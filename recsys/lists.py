@@ -64,7 +64,7 @@ class Features:
         frames = {name: _feature(folder, name) for name in names}
         rules = TopicRules(_feature(folder, "topic_rules"), frames["product_topics"], _feature(folder, "due_products"))
         limits = Limits(rules, Variety.of(frames["products"], night.shop.variety))
-        return cls(settings=night.recommend, end=night.end, folder=folder, limits=limits, **frames)
+        return cls(settings=night.recommend, end=night.end, folder=folder, limits=limits, kept=Kept(), **frames)
 
     @cached_property
     def customer_features(self) -> pl.DataFrame:

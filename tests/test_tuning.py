@@ -1,14 +1,23 @@
 """The search for settings: it starts from what holds, goes on where it was cut off, and says the same each time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log
 from pathlib import Path
 
+import polars as pl
 import pytest
+from twostage_shop import END, SETTINGS, history, lesson
 
 from recsys.config import Recommend
-from recsys.evaluation.tuning import search
+from recsys.evaluation import tuning
+from recsys.evaluation.scoreboard import Task
+from recsys.evaluation.tuning import Exercise, search
 from recsys.evaluation.volume import degradation
+from recsys.lists import Features, Kept
+from recsys.models.topics import NO_PRODUCTS
+from recsys.ranking import Limits
+from recsys.topic_rules import TopicRules
+from recsys.twostage.candidates import Counts
 
 START = Recommend(k=3, seed=5)
 
@@ -53,6 +62,50 @@ def test_other_data_is_another_search(tmp_path: Path) -> None:
     other = Peak(fingerprint="another")
     tried(other, 2, tmp_path / "journal")
     assert len(other.asked) == 2
+
+
+def features(seed: int) -> Features:
+    """Of the toy shop 20 days before its end."""
+    past, nothing = history().before(lesson(20).history.end), pl.DataFrame(schema={"customer_id": pl.String})
+    by_sales = past.events.group_by("product_id").len().sort("len", "product_id", descending=[True, False])
+    return Features(
+        settings=Recommend(seed=seed, threads=1),
+        end=END,
+        folder=Path("nowhere"),
+        interactions=nothing,
+        products=past.products,
+        customers=nothing,
+        popularity=by_sales.select("product_id", rank=pl.int_range(1, pl.len() + 1)),
+        product_topics=NO_PRODUCTS,
+        rested_products=nothing,
+        limits=Limits(TopicRules(nothing, NO_PRODUCTS)),
+        kept=Kept(past),
+    )
+
+
+def exercise(seed: int) -> Exercise:
+    """The toy shop 20 days before its end, and what was bought since."""
+    bought = lesson(20).bought.unique()
+    return Exercise.of(features(seed), Task("next", bought, bought.clear()))
+
+
+def test_a_pool_is_made_once_whatever_the_settings_of_the_lists() -> None:
+    known = features(1)
+    pool = known.pool(SETTINGS)
+    assert replace(known, settings=START).pool(replace(SETTINGS, trees=7)) is pool
+    assert known.pool(replace(SETTINGS, counts=Counts(taste=3))) is not pool
+
+
+def test_of_too_many_customers_a_seeded_draw_is_practised_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = exercise(1)
+    assert whole.history.events.equals(history().before(whole.history.end).events)
+    monkeypatch.setattr(tuning, "MOST_LEARNERS", 10)
+    some, again, other = exercise(1), exercise(1), exercise(2)
+    learnt_from = some.history.events["customer_id"].unique().sort()
+    assert len(learnt_from) == 10
+    assert some.task.customers.is_in(learnt_from.implode()).all()
+    assert some.fingerprint == again.fingerprint != other.fingerprint
+    assert 0 < some.ndcg(START) <= 1
 
 
 WEEKS = {"2026-03-02": 100, "2026-03-09": 100, "2026-03-16": 40}

@@ -29,7 +29,10 @@ from recsys.twostage.purchases import Codes, Floats, place_in_run
 TREES, CARD = "trees.txt", "card.json"
 FORMAT = 1
 FIRST_TREES, FINALISTS = 20, 25
-MOST_LISTS = 20_000
+FEW_PAIRS = 500_000
+"""So many are learnt on one thread: threads that wait for each other cost more than they save, most of all on a busy
+machine. The trees are the same."""
+MOST_LISTS = 10_000
 """Of more customers than this who bought something, a lesson draws so many: time and memory do not grow beyond it."""
 
 
@@ -112,7 +115,7 @@ class Ranker:
         matrix = np.concatenate([part.features for part in parts])
         labels = np.concatenate([part.labels for part in parts])
         groups = np.concatenate([part.sizes for part in parts])
-        parameters = _parameters(settings)
+        parameters = _parameters(settings, rows)
         data = lightgbm.Dataset(matrix, labels, group=groups, feature_name=list(NAMES), params=parameters)
         trees = lightgbm.train(parameters, data, settings.trees)
         counts = {"lessons": len(parts), "lists": len(groups), "pairs": rows, "bought": int(labels.sum())}
@@ -200,7 +203,7 @@ def _highest(customers: Codes, products: Codes, scores: NDArray[np.float64], n: 
     return order[place_in_run(customers[order]) < n]
 
 
-def _parameters(settings: RankerSettings) -> dict[str, Any]:
+def _parameters(settings: RankerSettings, rows: int) -> dict[str, Any]:
     return {
         "objective": "lambdarank",
         "lambdarank_truncation_level": settings.truncation,
@@ -215,7 +218,7 @@ def _parameters(settings: RankerSettings) -> dict[str, Any]:
         "seed": settings.seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": settings.tastes.threads,
+        "num_threads": settings.tastes.threads if rows > FEW_PAIRS else 1,
         "verbosity": -1,
     }
 
