@@ -24,7 +24,7 @@ from recsys.models.recommender import Recommender
 from recsys.night import Night
 from recsys.pipeline import open_night
 from recsys.ranking import eligible, numbered
-from recsys.twostage.ranker import Lesson, Ranker, RankerSettings
+from recsys.twostage.ranker import Lesson, Ranker
 
 PAIR = ["customer_id", "product_id"]
 LINES_PER_ORDER = 2
@@ -86,21 +86,33 @@ def shares(lists: pl.DataFrame, best: pl.DataFrame, worth: pl.DataFrame) -> pl.D
     return both.select("customer_id", share=pl.col("chance_had").fill_null(0) / pl.col("chance")).sort("customer_id")
 
 
-def measured(folder: Path, customers: int) -> Iterator[tuple[str, str, pl.DataFrame]]:
-    """Makes a demo shop and lists of its last day; per recommender and kind of customers the `shares`."""
+def made(folder: Path, customers: int) -> Night:
+    """The last night of a new demo shop, up to its features."""
     write_demo(folder, customers=customers)
     text = SHOP_FILE.read_text(encoding="utf-8").replace("../../data/demo", ".")
     (folder / "shop.yaml").write_text(text, encoding="utf-8")
     night = open_night(folder / "shop.yaml", date(2026, 8, 31))
     take_in(night)
     make_features(night)
+    return night
+
+
+def lessons(night: Night) -> Iterator[Lesson]:
+    """What the closed windows before the night's end teach."""
+    for back in range(1, night.shop.evaluate.folds + 1):
+        with open_fold(night, night.shop.evaluate.window_days, back) as fold:
+            if not fold.bought.is_empty():
+                yield Lesson(Features.of(fold.night).history, fold.bought)
+
+
+def measured(night: Night, truth: Path, ranker: Ranker) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    """Per recommender and kind of customers the `shares` of the night's lists."""
     features, days = Features.of(night), night.shop.evaluate.window_days
-    ranker = Ranker.fit(_lessons(night, days), RankerSettings())
     model = AlsModel.fit(features.weighted, features.settings)
     rules = features.limits.rules.rules.filter(effect="exclude").select("customer_id", "topic")
     barred = pl.concat([features.excluded, rules.join(features.product_topics, on="topic").select(PAIR)]).unique()
     asked, candidates, k = features.personal.sort(), eligible(features.products), features.settings.k
-    worth = chances(folder / "truth", night.run_date + timedelta(days=1), days)
+    worth = chances(truth, night.run_date + timedelta(days=1), days)
     allowed = worth.filter(
         pl.col("customer_id").is_in(asked.implode()), pl.col("product_id").is_in(candidates.implode())
     )
@@ -120,10 +132,3 @@ def measured(folder: Path, customers: int) -> Iterator[tuple[str, str, pl.DataFr
         known = pl.col("customer_id").is_in(has_bought.implode())
         yield name, "have bought", found.filter(known)
         yield name, "have not", found.filter(~known)
-
-
-def _lessons(night: Night, days: int) -> Iterator[Lesson]:
-    for back in range(1, night.shop.evaluate.folds + 1):
-        with open_fold(night, days, back) as fold:
-            if not fold.bought.is_empty():
-                yield Lesson(Features.of(fold.night).history, fold.bought)

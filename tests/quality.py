@@ -26,7 +26,7 @@ from recsys.twostage.lists import rank
 from recsys.twostage.ranked import Ranked
 from recsys.twostage.ranker import Lesson, Ranker, RankerSettings
 from recsys.vocabulary import Interaction
-from tests.demo_worth import measured
+from tests.demo_worth import lessons, made, measured
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 PAIR = ["customer_id", "product_id"]
@@ -118,8 +118,10 @@ def gowalla(factors: int) -> None:
 
 def demo(folder: Path) -> None:
     """Print what lists of the demo shop are worth by its hidden truth: the share of the best possible list."""
+    night = made(folder, 2_000)
+    ranker = Ranker.fit(lessons(night), RankerSettings())
     print("\ndemo shop, 2,000 customers: share of the best possible list (95 % interval)")
-    for name, kind, found in measured(folder, 2_000):
+    for name, kind, found in measured(night, folder / "truth", ranker):
         _show(f"{name}; {len(found):,} who {kind}", found, ("share",))
 
 
