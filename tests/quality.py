@@ -116,7 +116,11 @@ def gowalla(factors: int) -> None:
     catalogue = train.get_column("product_id").unique().sort()
     found = numbered(model.recommend(asked, catalogue, train, 20), 20)
     print(f"\ngowalla, plain ALS: {len(asked):,} customers, {perf_counter() - started:.0f} s")
-    _show(f"{factors} factors, alpha 40, regularization {settings.regularization:g}", accuracy(found, truth, asked, 20), ("recall", "ndcg"))
+    _show(
+        f"{factors} factors, alpha 40, regularization {settings.regularization:g}",
+        accuracy(found, truth, asked, 20),
+        ("recall", "ndcg"),
+    )
 
 
 def demo(folder: Path) -> None:
