@@ -92,6 +92,6 @@ def _published_rows(folder: Path) -> int | None:
         return None
     if success.read_text(encoding="utf-8").strip() != hashlib.sha256(manifest.read_bytes()).hexdigest():
         return None
-    own = re.compile(rf"{re.escape(folder.parent.name)}_\d{{8}}(_\d+)?\.\w+")
+    own = re.compile(rf"{re.escape(folder.parent.name)}((_un|_)personalised)?_\d{{8}}(_\d+)?\.\w+")
     rows = [int(file["rows"]) for file in read_json(manifest).get("files", []) if own.fullmatch(file.get("file", ""))]
     return sum(rows) if rows else None

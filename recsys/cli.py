@@ -117,7 +117,7 @@ def doctor(shop_file: ShopFile, run_date: RunDate) -> None:
 
     night = pipeline.open_night(shop_file, run_date.date())
     with exclusive(night.shop.root), rehearse(night, console.print) as rehearsal:
-        is_ready = show(console, list(findings(rehearsal)), prospects(rehearsal))
+        is_ready = show(console, list(findings(rehearsal)), prospects(night, rehearsal))
     raise typer.Exit(0 if is_ready else 1)
 
 

@@ -61,9 +61,14 @@ class Manifest(BaseModel):
 
     @property
     def audience_files(self) -> tuple[PublishedFile, ...]:
-        """The file that names the audience, or its parts in their order; not those beside it about who left."""
-        own = re.compile(rf"{re.escape(self.channel)}_\d{{8}}(?:_(\d+))?\.\w+")
-        found = [(int(match[1] or 1), file) for file in self.files if (match := own.fullmatch(file.file))]
+        """The file that names the audience, or its parts in their order; not those beside it about who left.
+
+        Of an audience that is parted by consent signal, those of every signal.
+        """
+        own = re.compile(rf"{re.escape(self.channel)}((?:_un|_)personalised(?:_add)?)?_\d{{8}}(?:_(\d+))?\.\w+")
+        found = [
+            ((match[1] or "", int(match[2] or 1)), file) for file in self.files if (match := own.fullmatch(file.file))
+        ]
         return tuple(file for _, file in sorted(found, key=lambda part: part[0]))
 
     @property

@@ -9,7 +9,7 @@ import pytest
 import toy
 from rich.console import Console
 
-from recsys.config import Shop
+from recsys.config import Shop, load_shop
 from recsys.doctor.data import findings
 from recsys.doctor.finding import Finding
 from recsys.doctor.prospects import Prospect, prospects
@@ -22,8 +22,9 @@ from recsys.night import Night
 
 @contextmanager
 def rehearsed(shop: Shop) -> Iterator[tuple[Rehearsal, list[Finding], tuple[Prospect, ...]]]:
-    with rehearse(Night(shop, toy.RUN_DATE), lambda _: None) as rehearsal:
-        yield rehearsal, list(findings(rehearsal)), prospects(rehearsal)
+    night = Night(shop, toy.RUN_DATE)
+    with rehearse(night, lambda _: None) as rehearsal:
+        yield rehearsal, list(findings(rehearsal)), prospects(night, rehearsal)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,19 @@ def test_a_refused_delivery_stops_it_and_is_told(tmp_path: Path) -> None:
         shown = io.StringIO()
         assert not show(Console(file=shown, width=200), found, made)
         assert "order_lines.csv" in shown.getvalue()
+
+
+@pytest.mark.thorough
+def test_a_target_without_credentials_stops_its_channel_and_names_the_variable(tmp_path: Path) -> None:
+    path = toy.write_shop(tmp_path).path
+    text = path.read_text().replace(
+        "kind: crm_file,", "kind: crm_file, deliver: {to: 'sftp://x/in', connection: mail},"
+    )
+    path.write_text(text)
+    with rehearsed(load_shop(path)) as (_, _, (email, crm)):
+        assert all(finding.level != "stops" for finding in email.findings)
+        [stops] = [finding for finding in crm.findings if finding.level == "stops"]
+        assert "RECSYS_CONNECTION_MAIL" in stops.sentence
 
 
 @pytest.mark.thorough

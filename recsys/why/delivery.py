@@ -76,6 +76,9 @@ def tell_delivery(
     manifest = facts.published[channel.name].manifest
     if manifest.audience_file is not None:
         paths = [night.audience(channel.name) / file.file for file in manifest.audience_files]
+        if not kind_of(channel.kind).shows_products:
+            lines += [*(f"File: {shown(path)}" for path in paths), *_hashed(night, channel, customer, paths)]
+            return lines + (_delivered(con, night, customer, channel) if status == Status.EXPORTED else [])
         names = {"customer_id": customer, channel.identifier: _address(night, channel, customer)}
         found = products_in(kind_of(channel.kind).of(channel, night.shop), paths, {**names, "customer_id": customer})
         lines += [f"File: {shown(path)}" for path in paths]
@@ -101,6 +104,25 @@ def tell_delivery(
     if status == Status.EXPORTED:
         lines += _delivered(con, night, customer, channel)
     return lines
+
+
+def _hashed(night: Night, channel: Channel, customer: str, paths: list[Path]) -> list[str]:
+    """Whether the files of an audience of hashes have an address of theirs."""
+    audience = kind_of(channel.kind).of(channel, night.shop)
+    state = audience.state(night.decisions)
+    theirs = state.filter(pl.col("customer_id") == customer) if state is not None else pl.DataFrame()
+    if theirs.is_empty():
+        return ["None of tonight's hashes is of an address of theirs."]
+    hashes = [text for name in ("email", "phone") for text in theirs[name].drop_nulls()]
+    found = any(
+        rows[name].is_in(hashes).any()
+        for rows in map(audience.read, paths)
+        for name in ("email", "phone")
+        if name in rows.columns
+    )
+    where = "is in them" if found else "is in none of them"
+    said = "" if found or channel.rows == "full" else "; they say what changed, and the platform has theirs already"
+    return [f"The hash of an address of theirs {where}{said}."]
 
 
 def _delivered(con: duckdb.DuckDBPyConnection, night: Night, customer: str, channel: Channel) -> list[str]:
