@@ -4,22 +4,25 @@ import io
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 import report_night
 from delivery_faults import Inbox
 from rich.console import Console
 
-from recsys import analysts
+from recsys import analysts, ledger
 from recsys.config import load_shop
 from recsys.delivery.audiences import audience_of, channels, setting_of
 from recsys.delivery.journal import Journal, Part, State, Step
 from recsys.delivery.messages import messages_of
+from recsys.delivery.record_errors import ERRORS
 from recsys.delivery.redeliver import redeliver, redeliver_night
 from recsys.delivery.stage import carrier_of, run
 from recsys.errors import DeliveryInDoubt
 from recsys.night import Night
 from recsys.report import page, summary
 from recsys.report.facts import read_facts
+from recsys.tables import write_parquet
 
 MAILS = "email_file_20260331.csv"
 
@@ -92,6 +95,14 @@ def test_of_batches_each_message_has_the_state_of_its_own(night: Night) -> None:
         (f"{MAILS}#1", 1, "pending", ""),
         (f"{MAILS}#2", 1, "acknowledged", "job 7"),
     ]
+
+
+def test_a_record_that_the_tool_refused_has_failed_although_its_batch_was_taken(night: Night) -> None:
+    delivered(night)
+    refused = [(night.run_date, "email_file", "ben", MAILS, "invalid_email", "field email")]
+    book = ledger.path_of(night, ERRORS, "email_file")
+    write_parquet(pl.DataFrame(refused, schema=ERRORS.schema, orient="row"), book)
+    assert rows(night, STATES)[2:] == [("email_file", "ann", "acknowledged"), ("email_file", "ben", "failed")]
 
 
 def test_where_rows_do_not_add_up_the_least_counts(night: Night) -> None:

@@ -43,7 +43,7 @@ _STATE = Column(
     "state",
     "VARCHAR",
     "How far it has come: published (people import the file), or pending, reserved (in doubt if it was being sent), "
-    "exported, acknowledged, failed; null in nights of earlier versions",
+    "exported, acknowledged, failed (also where the tool refused just this record); null in nights of earlier versions",
     may_be_missing=True,
 )
 _SHA256 = Column("sha256", "VARCHAR", "Hex SHA-256 of the file's bytes")

@@ -10,8 +10,9 @@ from recsys.analysts.history import HISTORY, HistoryTable
 from recsys.audit import Verdict
 from recsys.database import quoted
 from recsys.delivery.audiences import channels
-from recsys.delivery.journal import Journal
+from recsys.delivery.journal import Journal, State
 from recsys.delivery.messages import messages_of
+from recsys.delivery.record_errors import refused_by
 from recsys.errors import StageInputMissing
 from recsys.files import read_json
 from recsys.manifest import SUCCESS, read_published
@@ -29,6 +30,9 @@ _CONTACTS = """
             unnest($lasts::BIGINT[]) AS last, unnest($people::BIGINT[]) AS people, unnest($states::VARCHAR[]) AS state
     ),
     least AS (SELECT unnest($delivered::VARCHAR[]) AS channel, unnest($least::VARCHAR[]) AS state),
+    refused AS (
+        SELECT DISTINCT unnest($refused_channels::VARCHAR[]) AS channel, unnest($refused::VARCHAR[]) AS customer_id
+    ),
     contacts AS (
         SELECT
             *, row_number() OVER (PARTITION BY channel ORDER BY customer_id) AS place,
@@ -36,12 +40,16 @@ _CONTACTS = """
         FROM read_parquet($path)
         WHERE status = $exported
     )
-    SELECT contacts.*, coalesce(slices.state, least.state, $published) AS state
+    SELECT
+        contacts.*,
+        CASE WHEN refused.customer_id IS NOT NULL THEN $failed ELSE coalesce(slices.state, least.state, $published) END
+            AS state
     FROM contacts
     LEFT JOIN slices
         ON slices.channel = contacts.channel AND slices.people = contacts.people
         AND contacts.place BETWEEN slices.first AND slices.last
     LEFT JOIN least ON least.channel = contacts.channel
+    LEFT JOIN refused ON refused.channel = contacts.channel AND refused.customer_id = contacts.customer_id
 """
 PUBLISHED = "published"
 
@@ -180,6 +188,7 @@ def _states(night: Night) -> Row:
     """What `_CONTACTS` needs to know about the night's deliveries."""
     found = {channel.name: messages_of(night, channel.name) for channel in night.shop.channels}
     told = {name: messages for name, messages in found.items() if messages}
+    refused = [(name, customer) for name in told for customer in refused_by(night, name)]
     slices = [(name, piece) for name, messages in told.items() for piece in messages.slices]
     return {
         "exported": Status.EXPORTED.value,
@@ -189,6 +198,9 @@ def _states(night: Night) -> Row:
         "lasts": [piece.last for _, piece in slices],
         "people": [piece.people for _, piece in slices],
         "states": [piece.entry.state.value for _, piece in slices],
+        "refused_channels": [name for name, _ in refused],
+        "refused": [customer for _, customer in refused],
+        "failed": State.FAILED.value,
         "delivered": list(told),
         "least": [messages.least.value for messages in told.values()],
     }

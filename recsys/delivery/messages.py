@@ -43,13 +43,14 @@ def messages_of(night: Night, channel: str) -> Messages | None:
     """What became of a channel's messages of a night; None when its files are not delivered."""
     if channel not in channels(night):
         return None
-    ours = re.compile(rf"{re.escape(channel)}_(add_)?\d{{8}}(?!.*{re.escape(MANIFEST)}$)")
+    ours = re.compile(rf"{re.escape(channel)}_((un)?personalised_)?(add_)?\d{{8}}(?!.*{re.escape(MANIFEST)}$)")
     entries = sorted(
         (entry for entry in Journal.open(night, channel).entries if ours.match(entry.part)),
         key=lambda entry: natural(entry.part),
     )
     people, first, slices = sum(entry.rows for entry in entries), 1, []
-    for entry in entries:
+    is_parted = any("personalised_" in entry.part for entry in entries)  # by consent, so places do not tell
+    for entry in [] if is_parted else entries:
         slices.append(Slice(first, first + entry.rows - 1, people, entry))
         first += entry.rows
     least = min((entry.state for entry in entries), key=LEAST_FIRST.index, default=State.PENDING)

@@ -34,6 +34,14 @@ Identifier = tuple[str, str]
 NOBODY: Identifier = ("", "")
 
 
+def refused_by(night: Night, channel: str) -> list[str]:
+    """customer_ids whose record the tool refused, ordered; also when it took the rest of their batch."""
+    path = ledger.path_of(night, ERRORS, channel)
+    if not path.is_file():
+        return []
+    return pl.read_parquet(path).get_column("customer_id").drop_nulls().unique().sort().to_list()
+
+
 class People:
     """Who the records of a night's audience are, by what the ledger says was exported."""
 
