@@ -5,7 +5,6 @@ before the files get their final names: what may have left is always on record. 
 links to the files that they count with.
 """
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import polars as pl
 from recsys.channel_settings import Channel
 from recsys.channels.base import read_decisions
 from recsys.channels.kinds import kind_of
+from recsys.delivery import journal
 from recsys.errors import StageInputMissing
 from recsys.files import private_folder, sha256_of
 from recsys.manifest import SUCCESS
@@ -176,21 +176,11 @@ def _is_published(night: Night, audience: str, day: str) -> bool:
 
 
 def is_delivered(night: Night, audience: str, day: str) -> bool:
-    """Whether an audience's files of an earlier night count as delivered."""
+    """Whether an audience's files of an earlier night count as delivered: by the journal where they are delivered."""
     if not _is_published(night, audience, day):
         return False
     delivering = {channel.name for channel in night.shop.channels if channel.deliver is not None}
-    return audience not in delivering or _is_acknowledged(night, audience, day)
-
-
-def _is_acknowledged(night: Night, audience: str, day: str) -> bool:
-    """Whether the journal of a delivery ends with every part of it acknowledged; a torn last line says nothing."""
-    path = night.published / "deliveries" / audience / f"{day}.jsonl"
-    if not path.is_file():
-        return False
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    states = {entry["part"]: entry["state"] for entry in map(json.loads, lines)}
-    return bool(states) and set(states.values()) == {"acknowledged"}
+    return audience not in delivering or journal.is_delivered(Night(night.shop, date.fromisoformat(day)), audience)
 
 
 def link(night: Night, entries: dict[str, Any]) -> None:

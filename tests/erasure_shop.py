@@ -222,7 +222,7 @@ def run(night: Night, *stages: str) -> None:
     from recsys import export
     from recsys.pipeline import STAGES, record, work_of
 
-    for stage in stages or STAGES:
+    for stage in stages or [stage for stage in STAGES if stage != "deliver"]:
         if stage == "export":
             for channel in export.channels(night):
                 record(night, f"export.{channel}", work_of("export", channel))

@@ -301,7 +301,7 @@ def test_a_row_that_states_other_choices_is_found(night: Night, customer: str, t
 
 
 def test_a_new_no_makes_last_nights_files_wrong(night: Night) -> None:
-    extra = toy.frame("preferences", [choice("fay", "TEA", "not_interested", "2026-03-31T23:59:59")])
+    extra = toy.frame("preferences", [choice("gus", "TEA", "not_interested", "2026-03-31T23:59:59")])
     gate_night.change_parquet(night.raw / "preferences.parquet", lambda frame: frame.vstack(extra))
     assert {
         "recount/lists: nothing_not_interested_in",

@@ -13,6 +13,7 @@ from recsys import export, ledger
 from recsys.channels import render
 from recsys.channels.base import read_decisions
 from recsys.config import Shop, load_shop
+from recsys.delivery.journal import Journal, Part, State, Step
 from recsys.errors import AlreadyPublished, NotAudited, StageInputMissing
 from recsys.night import Night
 from recsys.tables import write_parquet
@@ -115,12 +116,11 @@ def test_a_night_refuses_entries_that_changed_since_it_counted_with_them(shop: S
 def test_a_night_that_is_to_be_delivered_counts_as_delivered_once_every_part_is_acknowledged(tmp_path: Path) -> None:
     shop = write_shop(tmp_path)
     content = yaml.safe_load(shop.path.read_text())
-    content["channels"][0]["deliver"] = {"to": "file:/srv/import", "connection": "import"}
+    content["channels"][0]["deliver"] = {"to": "file:///srv/import"}
     shop.path.write_text(yaml.safe_dump(content))
     shop = load_shop(shop.path)
     exported(shop, RUN_DATE)
     later = Night(shop, RUN_DATE + timedelta(days=1))
-    journal = later.published / "deliveries" / "email_file" / "2026-03-31.jsonl"
 
     def delivered() -> dict[str, bool]:
         return {entry["file"].split("/")[0]: entry["is_delivered"] for entry in ledger.known(later)["recipients"]}
@@ -131,10 +131,10 @@ def test_a_night_that_is_to_be_delivered_counts_as_delivered_once_every_part_is_
         "check_in_crm_file": True,
         "check_in_email_file": True,
     }
-    journal.parent.mkdir(parents=True)
-    lines = [f'{{"part": "{part}", "state": "{state}"}}' for part, state in PARTS]
-    for count, expected in ((1, False), (2, True), (3, False), (4, True)):
-        journal.write_text("\n".join(lines[:count]) + '\n{"part": "email_file_2')
+    journal = Journal.open(Night(shop, RUN_DATE), "email_file", "file:///srv/import")
+    journal.plan([Part(name, name * 64, 1, 1) for name in "ab"])
+    for part, state, step, expected in PARTS:
+        journal.append(part, state, step)
         assert delivered()["email_file"] is expected
     ledger.link(later, ledger.known(later))
     nights = pl.read_parquet(later.raw / "past_nights.parquet")
@@ -144,7 +144,12 @@ def test_a_night_that_is_to_be_delivered_counts_as_delivered_once_every_part_is_
     )
 
 
-PARTS = [("a", "reserved"), ("a", "acknowledged"), ("b", "exported"), ("b", "acknowledged")]
+PARTS = [
+    ("a", State.RESERVED, Step.SENDING, False),
+    ("a", State.ACKNOWLEDGED, Step.CONFIRMED, False),
+    ("b", State.EXPORTED, Step.SENT, False),
+    ("b", State.ACKNOWLEDGED, Step.CONFIRMED, True),
+]
 
 
 def test_inputs_of_an_earlier_version_count_what_was_published_as_delivered(shop: Shop) -> None:
