@@ -235,6 +235,7 @@ BREAKS = [
 ]
 
 
+@pytest.mark.thorough
 def test_a_night_that_goes_well_tells_nobodys_data(green: Shop) -> None:
     assert found_in(green.printed.encode()) == []
     assert leaks(green.night) == {}

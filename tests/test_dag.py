@@ -222,6 +222,7 @@ def test_everything_a_night_makes_is_private(first: Run) -> None:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+@pytest.mark.thorough
 def test_a_second_run_of_the_same_night_changes_nothing(first: Run) -> None:
     night = first.night()
     published, made = tree(night.published / "audiences"), night_tree(night.folder)
@@ -231,6 +232,7 @@ def test_a_second_run_of_the_same_night_changes_nothing(first: Run) -> None:
     assert night_tree(night.folder) == made
 
 
+@pytest.mark.thorough
 def test_a_measurement_that_fails_keeps_nothing_from_the_analysts_and_the_run_is_red(first: Run) -> None:
     """A file lies where the fold's folder would be made."""
     night, text = first.night(), first.shop.path.read_text()
@@ -257,6 +259,7 @@ def test_a_measurement_that_fails_keeps_nothing_from_the_analysts_and_the_run_is
     assert "come from an earlier run" not in page
 
 
+@pytest.mark.thorough
 def test_a_red_gate_holds_everything_back_and_says_why(first: Run) -> None:
     """The next night's audience must have 1,000 recipients: the gate stops it, and last night's files stay."""
     text = first.shop.path.read_text()

@@ -63,6 +63,7 @@ def states(run: Run) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
+@pytest.mark.thorough
 def test_a_delivery_that_fails_turns_the_night_red_and_keeps_nothing_else_back(first) -> None:
     run, done = first
     assert done.returncode != 0
@@ -85,6 +86,7 @@ def test_a_delivery_that_fails_turns_the_night_red_and_keeps_nothing_else_back(f
     assert "“Deliver: crm_file” stopped." in text
 
 
+@pytest.mark.thorough
 def test_redeliver_brings_what_is_missing_and_nothing_twice(first) -> None:
     run, _ = first
     run.crm.mkdir()

@@ -90,6 +90,7 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+@pytest.mark.thorough
 def test_she_is_told_of_and_taken_out_of_every_form_and_nobody_else_is(night: Night) -> None:
     root = night.shop.root
     published = [path for path in (night.published / "audiences").rglob("*_2026*") if path.suffix != ".sha256"]

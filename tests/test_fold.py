@@ -69,6 +69,7 @@ def test_a_line_of_the_window_changes_what_was_bought_and_nothing_that_was_known
         assert two.bought.join(one.bought, on=["customer_id", "product_id"], how="anti").rows() == [("cat", "mint")]
 
 
+@pytest.mark.thorough
 def test_a_line_before_the_window_is_known(tmp_path_factory: pytest.TempPathFactory) -> None:
     night = Night(write_shop(tmp_path_factory.mktemp("earlier")), RUN_DATE)
     write_raw(night)
@@ -80,6 +81,7 @@ def test_a_line_before_the_window_is_known(tmp_path_factory: pytest.TempPathFact
         assert ("cat", "mint") not in fold.bought.rows()
 
 
+@pytest.mark.thorough
 def test_whoever_has_objected_since_is_not_looked_at_even_in_hindsight(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -107,6 +109,7 @@ def test_whoever_had_no_history_is_judged_as_well(night: Night) -> None:
         assert missed.select("customer_id", "hit_rate").rows() == [(name, 0.0) for name in ("ben", "cat", "dan", "eve")]
 
 
+@pytest.mark.thorough
 def test_the_stage_writes_a_table_and_the_sentence_and_again_the_same_bytes(night: Night) -> None:
     measured = night.shop.model_copy(update={"evaluate": Evaluate(window_days=DAYS)})
     night = Night(measured, night.run_date)

@@ -31,6 +31,7 @@ def test_a_mutant_that_no_longer_applies_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FAST)
+@pytest.mark.thorough
 def test_a_broken_rule_is_noticed_by_the_recount_and_by_the_oracle(trial: Trial, name: str) -> None:
     (mutant,) = [mutant for mutant in MUTANTS if mutant.name == name]
     findings = trial.run(mutant)
