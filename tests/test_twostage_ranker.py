@@ -87,6 +87,12 @@ def test_features_of_a_pair_are_those_one_can_count():
     assert row["customer_basket"] == 2
     assert row["product_buyers_28"] == DRINKERS
     assert row["product_first_buyers_28"] == 0
+    assert row["product_acceleration"] == pytest.approx((4 * row["product_buyers_7"] + 2) / (DRINKERS + 2))
+    assert 0 < row["product_buyers_7"] < row["product_buyers_14"] <= DRINKERS
+    assert row["product_price_change"] == pytest.approx(1)
+    assert row["product_log_basket"] == pytest.approx(np.log(2))
+    assert row["pair_basket_ratio"] == pytest.approx(0, abs=1e-6)
+    assert row["pair_quantity_ratio"] == pytest.approx(0, abs=1e-6)
 
 
 def test_a_tea_drinker_gets_teas_and_a_tool_user_tools(taught):
@@ -132,7 +138,7 @@ def test_the_same_rows_in_any_order_give_the_same_bytes(threads, taught, tmp_pat
     other = Ranker.fit(shuffled, replace(SETTINGS, tastes=tastes))
     taught.save(tmp_path / "one")
     other.save(tmp_path / "two")
-    for name in ("trees.txt", "card.json"):
+    for name in ("lambdarank.txt", "binary.txt", "card.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     mixed = History(END, events().sample(fraction=1, shuffle=True, seed=9), products().reverse())
     assert_frame_equal(
@@ -183,6 +189,20 @@ def test_the_finalists_are_chosen_by_the_first_trees_and_ordered_by_all(monkeypa
     assert np.isin(firsts, places).all()
 
 
+def test_both_kinds_of_trees_weigh_alike_and_trees_that_tell_nothing_apart_nothing(taught):
+    tastes, counts = SETTINGS.tastes, SETTINGS.counts
+    past = lesson(20)
+    matrix = examples(Pool(past.history, tastes, counts), past.bought, SETTINGS).features
+    flat = np.zeros_like(matrix)
+    order, chance = taught._trees
+    deviation, of_chance = order.margins(matrix).std(), chance.margins(matrix).std()
+    assert module._weights([order, chance], matrix) == pytest.approx([0.5, 0.5 * deviation / of_chance])
+    assert module._weights([order, chance], flat) == [0.0, 0.0]
+    weights = taught._card["weights"]
+    expected = np.exp(weights[0] * order.margins(matrix) + weights[1] * chance.margins(matrix))
+    assert taught.score(matrix) == pytest.approx(expected)
+
+
 def test_a_loaded_ranker_is_the_saved_one(taught, tmp_path):
     taught.save(tmp_path)
     loaded = Ranker.load(tmp_path, threads=1)
@@ -190,14 +210,14 @@ def test_a_loaded_ranker_is_the_saved_one(taught, tmp_path):
     lists = [rank(history(), one, EVERYBODY, NOTHING, 3) for one in (taught, loaded)]
     assert_frame_equal(*lists, check_exact=True)
     loaded.save(tmp_path / "again")
-    for name in ("trees.txt", "card.json"):
+    for name in ("lambdarank.txt", "binary.txt", "card.json"):
         assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
-@pytest.mark.parametrize("name", ["trees.txt", "card.json"])
+@pytest.mark.parametrize("name", ["lambdarank.txt", "binary.txt", "card.json"])
 def test_an_incomplete_or_changed_ranker_is_refused(taught, tmp_path, name):
     taught.save(tmp_path)
-    if name == "trees.txt":
+    if name != "card.json":
         (tmp_path / name).write_text((tmp_path / name).read_text().replace("leaf_value=", "leaf_value=1", 1))
         with pytest.raises(ModelError, match="not the bytes"):
             Ranker.load(tmp_path)

@@ -50,6 +50,8 @@ class Candidates:
     entry: NDArray[np.int64]
     """Place in `Purchases.bought`, or -1 when it was never bought."""
     trend: Floats
+    late_trend: Floats
+    late_first: Floats
     like: Floats
     together: Floats
     alike: Floats
@@ -108,13 +110,12 @@ class Sources:
         keys = keys[np.r_[True, keys[1:] != keys[:-1]][: len(keys)]]
         keys = keys[~_is_among(keys, np.sort(_keys(barred)))]
         row, column = (keys // products).astype(np.int32), (keys % products).astype(np.int32)
-        mine = self.tastes.customers[customers]
+        tastes, mine = self.tastes, self.tastes.customers[customers]
         return Candidates(
             customers[row],
             column,
             self._entries(customers[row], column),
-            _inner(mine, self.tastes.trends, row, column),
-            _inner(mine, self.tastes.likes, row, column),
+            *_inner(mine, (tastes.trends, tastes.late_trends, tastes.late_first, tastes.likes), row, column),
             *_read((near, similar, of_all), near.shape, keys),
         )
 
@@ -186,6 +187,8 @@ def _keys(matrix: csr_matrix) -> NDArray[np.int64]:
     return keys
 
 
-def _inner(customers: Floats, products: Floats, row: Codes, column: Codes) -> Floats:
-    scores: Floats = np.einsum("ij,ij->i", customers[row], products[column])
-    return scores
+def _inner(customers: Floats, products: Iterable[Floats], row: Codes, column: Codes) -> Iterator[Floats]:
+    """Per kind of vector the inner products at these pairs."""
+    mine = customers[row]
+    for vectors in products:
+        yield np.einsum("ij,ij->i", mine, vectors[column])

@@ -10,21 +10,17 @@ from numpy.typing import NDArray
 from recsys.twostage.candidates import Candidates, Sources
 from recsys.twostage.facts import facts
 from recsys.twostage.history import FACTS
+from recsys.twostage.product_features import OF_PRODUCT, medians, of_products
 from recsys.twostage.purchases import Codes, Floats, Lines, Purchases, place_in_run
 
 OF_PAIR = (
-    "trend", "trend_rank", "like", "together", "alike", "alike_all",
+    "trend", "late_trend", "late_first", "trend_rank", "like", "together", "alike", "alike_all",
     "orders", "order_share", "orders_since", "in_last_six", "recent_90", "recent_180", "quantity",
     "days_since_first", "days_since_last", "gap_days", "due",
-    "price_ratio", "launched_since", "is_top_category",
+    "price_ratio", "quantity_ratio", "basket_ratio", "launched_since", "is_top_category",
 )  # fmt: skip
-"""Scores of the sources; the customer's orders of the product; how dear it is for them, and whether new since then."""
-
-OF_PRODUCT = (
-    "buyers_7", "buyers_28", "first_buyers_7", "first_buyers_28", "growth", "first_share",
-    "days_sold", "days_unsold", "price", "repeated", "bought_again",
-)  # fmt: skip
-"""Buyers of the last days and first-time buyers; growth against 90 days; days since first and last sale; repeats."""
+"""Scores of the sources; the customer's orders of the product; its price, and the quantities and sizes of the orders it
+is bought in, beside the customer's own; whether it is new since their last order."""
 
 OF_CUSTOMER = (*FACTS, "lines", "basket", "price_level", "novelty", "novelty_of_late", "mainstream")
 """Facts of dbt; lines per order; usual price; share of first purchases; how popular are the products they buy."""
@@ -37,7 +33,6 @@ NAMES = tuple(
 """Columns of the matrix, in order."""
 
 NOVELTY_ORDERS = 3
-AGAIN_DAYS = 30
 
 
 class Features:
@@ -47,7 +42,7 @@ class Features:
         self._sources = sources
         purchases = sources.purchases
         known = facts(sources.history, purchases.customers)
-        self._products = _of_products(purchases)
+        self._products = of_products(purchases)
         self._customers = _of_customers(purchases, known, self._products["buyers_90"])
         self._top = _top_categories(sources, known)
 
@@ -78,10 +73,12 @@ class Features:
             gap = np.where(orders > 1, (first - last) / (orders - 1), np.nan)
             due = np.where(gap > 0, last / gap, np.nan)
             share = orders / customers["orders"][pairs.customer]
-            ratio = np.log(products["price"][pairs.product] / customers["price_level"][pairs.customer])
+            price = np.log(products["price"][pairs.product] / customers["price_level"][pairs.customer])
         mine, its = self._top[0][pairs.customer], self._top[1][pairs.product]
         return {
             "trend": pairs.trend,
+            "late_trend": pairs.late_trend,
+            "late_first": pairs.late_first,
             "trend_rank": _rank(pairs.customer, is_bought, pairs.trend),
             "like": pairs.like,
             "together": pairs.together,
@@ -98,7 +95,9 @@ class Features:
             "days_since_last": last,
             "gap_days": gap,
             "due": due,
-            "price_ratio": np.where(np.isfinite(ratio), ratio, np.nan),
+            "price_ratio": np.where(np.isfinite(price), price, np.nan),
+            "quantity_ratio": products["log_quantity"][pairs.product] - customers["log_quantity"][pairs.customer],
+            "basket_ratio": products["log_basket"][pairs.product] - customers["log_basket"][pairs.customer],
             "launched_since": products["days_sold"][pairs.product] - customers["recency_days"][pairs.customer],
             "is_top_category": np.where((mine >= 0) & (its >= 0), mine == its, np.nan),
         }
@@ -110,40 +109,6 @@ def _rank(customer: Codes, is_bought: NDArray[np.bool_], score: Floats) -> Float
     ranks = np.empty(len(order), dtype=np.float32)
     ranks[order] = place_in_run((customer[order].astype(np.int64) << 1) | is_bought[order]) + 1
     return ranks
-
-
-def _of_products(purchases: Purchases) -> dict[str, Floats]:
-    lines, bought, count = purchases.lines, purchases.bought, purchases.shape[1]
-
-    def tally(places: Codes) -> Floats:
-        return np.bincount(places, minlength=count).astype(np.float32)
-
-    table = {f"buyers_{days}": tally(bought.product[bought.last <= days]) for days in (7, 28, 90)}
-    table |= {f"first_buyers_{days}": tally(bought.product[bought.first <= days]) for days in (7, 28)}
-    buyers = tally(bought.product)
-    oldest, youngest = np.full(count, -np.inf, np.float32), np.full(count, np.inf, np.float32)
-    np.maximum.at(oldest, lines.product, lines.age)
-    np.minimum.at(youngest, lines.product, lines.age)
-    older, again = _again(lines, count)
-    return table | {
-        "growth": 3 * (table["buyers_28"] + 1) / (table["buyers_90"] + 3),
-        "first_share": (table["first_buyers_28"] + 1) / (table["buyers_28"] + 2),
-        "days_sold": np.where(np.isfinite(oldest), oldest, np.nan),
-        "days_unsold": np.where(np.isfinite(youngest), youngest, np.nan),
-        "price": _medians(lines.product, lines.price, count),
-        "repeated": (tally(bought.product[bought.orders > 1]) + np.float32(0.5)) / (buyers + 10),
-        "bought_again": (again + np.float32(0.5)) / (older + 10),
-    }
-
-
-def _again(lines: Lines, products: int) -> tuple[Floats, Floats]:
-    """Per product, customers who bought it before the last days, and those of them who bought it in these days too."""
-    key = lines.customer.astype(np.int64) * products + lines.product
-    is_late = lines.age <= AGAIN_DAYS
-    older, later = np.unique(key[~is_late]), np.unique(key[is_late])
-    both = np.intersect1d(older, later, assume_unique=True)
-    counts = (np.bincount(keys % products, minlength=products).astype(np.float32) for keys in (older, both))
-    return next(counts), next(counts)
 
 
 def _of_customers(purchases: Purchases, known: pl.DataFrame, popularity: Floats) -> dict[str, Floats]:
@@ -164,7 +129,11 @@ def _of_customers(purchases: Purchases, known: pl.DataFrame, popularity: Floats)
         return table | {
             "lines": everything,
             "basket": everything / table["orders"],
-            "price_level": _medians(lines.customer, lines.price, count),
+            "log_basket": np.log(everything / table["orders"]),
+            "log_quantity": (np.bincount(lines.customer, np.log(lines.quantity), count) / everything).astype(
+                np.float32
+            ),
+            "price_level": medians(lines.customer, lines.price, count),
             "novelty": tally(is_first & is_later) / tally(is_later),
             "novelty_of_late": tally(is_first & is_late) / tally(is_late),
             "mainstream": (seen / weight).astype(np.float32),
@@ -182,19 +151,6 @@ def _first_orders(lines: Lines, customers: int) -> Codes:
     found = np.full(customers, -1, dtype=np.int32)
     order = np.lexsort((lines.order, lines.back, lines.customer))
     found[lines.customer[order]] = lines.order[order]
-    return found
-
-
-def _medians(groups: Codes, values: Floats, count: int) -> Floats:
-    """Lower median of each group's known values; NaN where there are none."""
-    is_known = ~np.isnan(values)
-    groups, values = groups[is_known], values[is_known]
-    order = np.lexsort((values, groups))
-    sizes = np.bincount(groups, minlength=count)
-    starts = np.cumsum(sizes) - sizes
-    found = np.full(count, np.nan, dtype=np.float32)
-    has_any = sizes > 0
-    found[has_any] = values[order][(starts + (sizes - 1) // 2)[has_any]]
     return found
 
 

@@ -1,7 +1,9 @@
-"""The second stage: LambdaMART (Burges 2010), computed by LightGBM. The only module that talks to it.
+"""The second stage: trees of two objectives, whose margins are averaged.
 
-It learns, from a few older moments, which candidates customers bought in the days after. Trees add up to a margin; the
-score of a pair is its exponential, so that scores are above 0 and a factor on a score is a step of its margin.
+They learn, from a few older moments, which candidates customers bought in the days after: LambdaMART (Burges 2010) how
+to order a list, logistic trees how likely each purchase is. A deviation of the one's margins counts as one of the
+other's. The score of a pair is the exponential of its margin, so that scores are above 0 and a factor on a score is a
+step of its margin.
 """
 
 import hashlib
@@ -11,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import lightgbm
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -25,10 +26,17 @@ from recsys.twostage.features import NAMES
 from recsys.twostage.history import History
 from recsys.twostage.pool import Pool
 from recsys.twostage.purchases import Codes, Floats, place_in_run
+from recsys.twostage.trees import LIBRARY, Trees
 
-TREES, CARD = "trees.txt", "card.json"
-FORMAT = 1
+OBJECTIVES = ("lambdarank", "binary")
+FILES = tuple(f"{objective}.txt" for objective in OBJECTIVES)
+CARD = "card.json"
+FORMAT = 2
 FIRST_TREES, FINALISTS = 20, 25
+MEASURED = 50_000
+"""Of at most about so many examples the deviation of the margins is measured."""
+NOTHING_TOLD = 1e-9
+"""A deviation that is none but for rounding."""
 FEW_PAIRS = 500_000
 """So many are learnt on one thread: threads that wait for each other cost more than they save, most of all on a busy
 machine. The trees are the same."""
@@ -41,6 +49,7 @@ class RankerSettings:
     """How a ranker learns. `tastes` and `counts` hold for its candidates, when it learns and when it ranks."""
 
     trees: int = 100
+    """Of each objective."""
     leaves: int = 31
     learning_rate: float = 0.08
     truncation: int = 20
@@ -82,10 +91,9 @@ class Examples:
 class Ranker:
     """Trees that score candidates."""
 
-    def __init__(self, text: str, settings: RankerSettings, card: dict[str, Any]) -> None:
+    def __init__(self, trees: Sequence[Trees], settings: RankerSettings, card: dict[str, Any]) -> None:
         """Use `fit` or `load`."""
-        self._text = text
-        self._trees = lightgbm.Booster(model_str=text)
+        self._trees = trees
         self.settings = settings
         self._card = card
 
@@ -117,16 +125,19 @@ class Ranker:
         matrix = np.concatenate([part.features for part in parts])
         labels = np.concatenate([part.labels for part in parts])
         groups = np.concatenate([part.sizes for part in parts])
-        parameters = _parameters(settings, rows)
-        data = lightgbm.Dataset(matrix, labels, group=groups, feature_name=list(NAMES), params=parameters)
-        trees = lightgbm.train(parameters, data, settings.trees)
+        trees = [
+            Trees.grown(_parameters(settings, objective, rows), settings.trees, matrix, labels, groups, NAMES)
+            for objective in OBJECTIVES
+        ]
         counts = {"lessons": len(parts), "lists": len(groups), "pairs": rows, "bought": int(labels.sum())}
-        text = _text(trees)
-        return cls(text, settings, _card(text, settings, counts))
+        return cls(trees, settings, _card(trees, _weights(trees, matrix), settings, counts))
 
     def score(self, features: Floats) -> NDArray[np.float64]:
         """A finite score above 0 for each row of a matrix with columns as NAMES. Works on one thread."""
-        return self._score(features, self.settings.trees)
+        margins = np.zeros(len(features))
+        for trees, weight in zip(self._trees, self._card["weights"], strict=True):
+            margins += weight * trees.margins(features)
+        return _exponential(margins)
 
     def best(
         self, customers: Codes, products: Codes, features: Floats, n: int
@@ -135,38 +146,36 @@ class Ranker:
 
         The first trees choose who is scored by all: the others would hardly come among the first n, and cost the most.
         """
-        first = self._score(features, FIRST_TREES)
+        first = self._trees[0].margins(features, FIRST_TREES)
         finalists = _highest(customers, products, first, max(n, FINALISTS))
-        scores = self._score(features[finalists], self.settings.trees)
+        scores = self.score(features[finalists])
         chosen = _highest(customers[finalists], products[finalists], scores, n)
         return finalists[chosen], scores[chosen]
 
-    def _score(self, features: Floats, trees: int) -> NDArray[np.float64]:
-        if not len(features):
-            return np.zeros(0, dtype=np.float64)
-        margins = self._trees.predict(features, num_iteration=trees, num_threads=1)
-        return np.asarray(np.exp(np.clip(margins, -500, 500)), dtype=np.float64)
-
     def save(self, folder: Path) -> None:
         """Write trees and card into the folder; equal versions are equal bytes. Holds no customer's data."""
-        replace_file(folder / TREES, lambda aside: aside.write_text(self._text, encoding="utf-8"))
-        write_json(folder / CARD, self._card | {"files": {TREES: sha256_of(folder / TREES)}})
+        for name, trees in zip(FILES, self._trees, strict=True):
+            replace_file(folder / name, trees.write)
+        write_json(folder / CARD, self._card | {"files": {name: sha256_of(folder / name) for name in FILES}})
 
     @classmethod
     def load(cls, folder: Path, threads: int = 0) -> Self:
         """Read what `save` wrote. Raises ModelError when a file is missing or changed, or knows other features."""
-        for name in (TREES, CARD):
-            if not (folder / name).is_file():
-                raise ModelError(f"{folder / name}: missing, so the ranker is not complete. Train it again.")
+        if not (folder / CARD).is_file():
+            raise ModelError(f"{folder / CARD}: missing, so the ranker is not complete. Train it again.")
         card = read_json(folder / CARD)
-        if sha256_of(folder / TREES) != card.pop("files")[TREES]:
-            raise ModelError(f"{folder / TREES}: not the bytes that were saved. Train the ranker again.")
         if card["format"] != FORMAT or card["features"] != list(NAMES):
             raise ModelError(f"{folder / CARD}: learnt from other features than these. Train the ranker again.")
+        saved = card.pop("files")
+        for name in FILES:
+            if not (folder / name).is_file():
+                raise ModelError(f"{folder / name}: missing, so the ranker is not complete. Train it again.")
+            if sha256_of(folder / name) != saved[name]:
+                raise ModelError(f"{folder / name}: not the bytes that were saved. Train the ranker again.")
         kept = dict(card["settings"])
         tastes = Recommend(**kept.pop("tastes"), threads=threads)
         settings = RankerSettings(**kept | {"tastes": tastes, "counts": Counts(**kept["counts"])})
-        return cls((folder / TREES).read_text(encoding="utf-8"), settings, card)
+        return cls([Trees.read(folder / name) for name in FILES], settings, card)
 
 
 def examples(pool: Pool, bought: pl.DataFrame, settings: RankerSettings) -> Examples:
@@ -205,9 +214,24 @@ def _highest(customers: Codes, products: Codes, scores: NDArray[np.float64], n: 
     return order[place_in_run(customers[order]) < n]
 
 
-def _parameters(settings: RankerSettings, rows: int) -> dict[str, Any]:
+def _exponential(margins: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.exp(np.clip(margins, -500, 500)), dtype=np.float64)
+
+
+def _weights(trees: Sequence[Trees], features: Floats) -> list[float]:
+    """Per objective what its margins are multiplied by: averaged in deviations, in the unit of the first that has any.
+
+    Trees that tell no pair from another weigh nothing.
+    """
+    some = features[:: max(1, len(features) // MEASURED)]
+    deviations = [float(each.margins(some).std()) for each in trees]
+    unit = next((deviation for deviation in deviations if deviation > NOTHING_TOLD), 0.0)
+    return [unit / deviation / len(trees) if deviation > NOTHING_TOLD else 0.0 for deviation in deviations]
+
+
+def _parameters(settings: RankerSettings, objective: str, rows: int) -> dict[str, Any]:
     return {
-        "objective": "lambdarank",
+        "objective": objective,
         "lambdarank_truncation_level": settings.truncation,
         "learning_rate": settings.learning_rate,
         "num_leaves": settings.leaves,
@@ -225,17 +249,15 @@ def _parameters(settings: RankerSettings, rows: int) -> dict[str, Any]:
     }
 
 
-def _text(trees: lightgbm.Booster) -> str:
-    """The trees without the parameters they were grown with, of which one is the number of threads."""
-    return str(trees.model_to_string()).split("\nparameters:", 1)[0] + "\n"
-
-
-def _card(text: str, settings: RankerSettings, counts: dict[str, int]) -> dict[str, Any]:
+def _card(
+    trees: Sequence[Trees], weights: list[float], settings: RankerSettings, counts: dict[str, int]
+) -> dict[str, Any]:
     learnt = {
         "format": FORMAT,
         "features": list(NAMES),
+        "weights": weights,
         "settings": settings.card(),
-        "libraries": f"lightgbm {lightgbm.__version__}, numpy {np.__version__}",
+        "libraries": f"{LIBRARY}, numpy {np.__version__}",
     }
-    digest = hashlib.sha256((json.dumps(learnt, sort_keys=True) + text).encode()).hexdigest()
-    return learnt | {"counts": counts, "model_version": f"ranker-{digest[:12]}"}
+    text = json.dumps(learnt, sort_keys=True) + "".join(each.text for each in trees)
+    return learnt | {"counts": counts, "model_version": f"ranker-{hashlib.sha256(text.encode()).hexdigest()[:12]}"}

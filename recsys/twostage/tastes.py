@@ -8,6 +8,7 @@ W = (F'F + l I)^-1 F'Y, with F the vectors of those who bought in these days, an
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -16,7 +17,7 @@ from recsys.models.als import AlsModel
 from recsys.twostage.history import History
 from recsys.twostage.purchases import Floats, Purchases
 
-RECENT_DAYS = 28
+RECENT_DAYS, LATE_DAYS = 28, 14
 RIDGE = 1.0
 """Times the mean square of a vector's numbers."""
 COMMON = 8.0
@@ -33,6 +34,9 @@ class Tastes:
     """One row per product: inner products with `customers` are ALS scores."""
     trends: Floats
     """One row per product: inner products with `customers` say how likely it is among the next purchases."""
+    late_trends: Floats
+    """The same of the last half of these days, and of first purchases in it."""
+    late_first: Floats
 
 
 def learn(history: History, purchases: Purchases, settings: Recommend) -> Tastes:
@@ -47,13 +51,20 @@ def learn(history: History, purchases: Purchases, settings: Recommend) -> Tastes
         vectors[known, :-1] = of_customers
         vectors[known, -1] = np.abs(of_customers).mean() * COMMON
         likes[np.searchsorted(purchases.products.to_numpy(), products.to_numpy()), :-1] = of_products
-    return Tastes(vectors, likes, _trends(purchases, vectors))
-
-
-def _trends(purchases: Purchases, vectors: Floats) -> Floats:
     bought = purchases.bought
-    is_recent = bought.last <= RECENT_DAYS
-    pairs = (np.ones(int(is_recent.sum()), np.float32), (bought.customer[is_recent], bought.product[is_recent]))
+    return Tastes(
+        vectors,
+        likes,
+        _trends(purchases, vectors, bought.last <= RECENT_DAYS),
+        _trends(purchases, vectors, bought.last <= LATE_DAYS),
+        _trends(purchases, vectors, bought.first <= LATE_DAYS),
+    )
+
+
+def _trends(purchases: Purchases, vectors: Floats, chosen: NDArray[np.bool_]) -> Floats:
+    """Vectors of products by the chosen entries of `purchases.bought`; zeros when there is none."""
+    bought = purchases.bought
+    pairs = (np.ones(int(chosen.sum()), np.float32), (bought.customer[chosen], bought.product[chosen]))
     recent = csr_matrix(pairs, shape=purchases.shape)
     buyers = np.flatnonzero(np.diff(recent.indptr))
     known = vectors[buyers].astype(np.float64)
