@@ -35,7 +35,11 @@ ADDRESSES = {
     "eve": ("eve@example.com", None),
     "fay": ("EVE@example.com", "+33 1 23 45 67 80"),
     "gus": ("Ben@example.com", "+33 1 23 45 67 89"),
+    "hal": ("h.al@gmail.com", None),
+    "ida": ("Hal+tea@GoogleMail.com", None),
+    "jon": ("joe@gmail.com", None),
 }
+MOMENT = {"occurred_at": datetime(2026, 1, 1)}
 ANN_META = ("a.nn+news@gmail.com", "491511234567")
 GREEN = Check(suite="toy", check="good", severity="critical", passed=True)
 
@@ -46,7 +50,7 @@ def sha(text: str) -> str:
 
 def said(who: str, status: str = "granted", **fields: object) -> dict[str, object]:
     given = {"customer_id": who, "channel": "ads", "purpose": "marketing", "status": status}
-    return given | {"occurred_at": datetime(2026, 1, 1)} | fields
+    return given | MOMENT | fields
 
 
 def was_in(night: Night, name: str, *people: tuple[str, str, str | None]) -> None:
@@ -69,10 +73,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     path.write_text(path.read_text().rstrip() + SHOP)
     night = Night(load_shop(path), toy.RUN_DATE)
     people = [toy._customer(who, email=email, phone=phone) for who, (email, phone) in ADDRESSES.items()]
-    consents = [said(who, "denied" if who == "eve" else "granted") for who in ADDRESSES]
+    consents = [said(who, "denied" if who in {"eve", "hal"} else "granted") for who in ADDRESSES]
+    against = {"email": "J.O.E+ads@gmail.com", "channel": "ads", "reason": "unsubscribe"}
     personal = [said(who, purpose="personalisation", channel="email") for who in ("ann", "cat", "fay", "gus")]
     was_in(night, "meta", ("ann", "old@example.com", "491511234567"), ("zoe", "zoe@example.com", None))
-    toy.write_raw(night, customers=people, consents=consents + personal, suppressions=[], preferences=[])
+    toy.write_raw(
+        night, customers=people, consents=consents + personal, suppressions=[against | MOMENT], preferences=[]
+    )
     ledger.link(night, ledger.known(night))
     made = build(night, {who: ["popular green"] for who in ADDRESSES})
     render.run(night)
@@ -98,7 +105,23 @@ def test_who_is_in_an_audience_and_who_is_not_is_said_with_its_reason(built: Bui
             "no_consent",
             "Another customer with the same e-mail address or phone number objected to marketing through advertising",
         ),
+        "hal": ("no_consent", "No current consent for marketing through advertising"),
+        "ida": (
+            "no_consent",
+            "Another customer with the same e-mail address or phone number objected to marketing through advertising",
+        ),
+        "jon": ("suppressed", "Must not be contacted through advertising: unsubscribed"),
     }
+
+
+def test_no_spelling_of_a_mailbox_that_objected_is_in_an_audience(built: Built) -> None:
+    """Hal said no as h.al@gmail.com, Joe as J.O.E+ads@gmail.com; neither platform hears of any way to write them."""
+    finished = "".join(path.read_text() for path in built.night.files.rglob("*.csv"))
+    assert sha("ben@example.com") in finished
+    for spelling in ("hal@gmail.com", "h.al@gmail.com", "hal@googlemail.com", "hal+tea@googlemail.com"):
+        assert sha(spelling) not in finished
+    for spelling in ("joe@gmail.com", "j.o.e+ads@gmail.com"):
+        assert sha(spelling) not in finished
 
 
 def test_the_files_hold_them_by_consent_signal_each_hash_once(built: Built) -> None:
