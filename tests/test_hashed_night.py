@@ -224,6 +224,7 @@ def copied(night: Night, folder: Path) -> Night:
 def test_the_ledger_knows_hashes_and_no_address(built: Built, tmp_path: Path) -> None:
     night = copied(built.night, tmp_path)
     paths = [night.recommendations, *night.files.rglob("*.csv"), *night.decisions.glob("*.parquet")]
+    paths += night.folder.glob("rows/*.parquet")
     files = {path.relative_to(night.folder).as_posix(): sha256_of(path) for path in paths}
     Verdict(run_date=night.run_date, checks=(GREEN,), files=files).write(night.verdict)
     assert export.run(night, "google")["files"] == 4
