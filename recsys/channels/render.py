@@ -32,9 +32,10 @@ def run(night: Night) -> dict[str, int | str]:
     for made in (night.files, night.rows("").parent):
         if made.exists():
             shutil.rmtree(made)
-    return {channel.name: _render(night, channel) for channel in channels_of(night.shop)}
+    return {channel.name: make(night, channel) for channel in channels_of(night.shop)}
 
 
-def _render(night: Night, channel: Channel) -> int:
+def make(night: Night, channel: Channel) -> int:
+    """Make the finished files of one of `channels_of`; rows of its own file."""
     rows = {"rows": night.rows(channel.name)} if isinstance(channel, Kind) and channel.has_delta else {}
     return channel.render(night.decisions, private_folder(night.files / channel.name), night.run_date, **rows)

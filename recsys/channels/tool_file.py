@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import polars as pl
 
 from recsys.channels import delta
+from recsys.channels.ahead import ahead
 from recsys.channels.base import Kind, read_decisions
 from recsys.channels.csv_file import as_cells
 from recsys.channels.forms import read_rows
@@ -142,7 +143,7 @@ class ToolFile(Kind):
         written, known = 0, [pl.DataFrame(schema=delta.STATE)]
         parts = Parts(folder, self.stem("", run_date), self.format, self.columns, self.limits)
         with parts, delta.hashing(decisions) as row_shas:
-            for cells in self.slices(people):
+            for cells in ahead(self.slices(people)):
                 table = self.table(cells.select(self.said), self.format)
                 if rows is not None or held is not None:
                     known.append(self._known(cells, table, row_shas))
@@ -199,7 +200,7 @@ class ToolFile(Kind):
     def state(self, decisions: Path) -> pl.DataFrame:
         known = [pl.DataFrame(schema=delta.STATE)]
         with delta.hashing(decisions) as row_shas:
-            for cells in self.slices(self.recipients(decisions, date.min)):
+            for cells in ahead(self.slices(self.recipients(decisions, date.min))):
                 known.append(self._known(cells, self.table(cells.select(self.said), self.format), row_shas))
         return pl.concat(known)
 
