@@ -17,7 +17,9 @@ from expectations import facts, gate, hashed, permission
 from recsys import export, ledger
 from recsys.audit import Check, Verdict
 from recsys.channels import render
+from recsys.channels.hashed_audience import HashedAudience
 from recsys.config import load_shop
+from recsys.errors import NotAudited, StageInputMissing
 from recsys.files import sha256_of
 from recsys.manifest import SUCCESS
 from recsys.night import Night
@@ -84,6 +86,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     made = build(night, {who: ["popular green"] for who in ADDRESSES})
     render.run(night)
     return made
+
+
+def judge(night: Night) -> None:
+    """The gate's verdict on everything that is there."""
+    paths = [night.recommendations, *night.files.rglob("*.csv"), *night.decisions.glob("*.parquet")]
+    paths += night.folder.glob("rows/*.parquet")
+    files = {path.relative_to(night.folder).as_posix(): sha256_of(path) for path in paths}
+    Verdict(run_date=night.run_date, checks=(GREEN,), files=files).write(night.verdict)
 
 
 def rows(night: Night, name: str, what: str) -> list[tuple[str, ...]]:
@@ -223,10 +233,7 @@ def copied(night: Night, folder: Path) -> Night:
 
 def test_the_ledger_knows_hashes_and_no_address(built: Built, tmp_path: Path) -> None:
     night = copied(built.night, tmp_path)
-    paths = [night.recommendations, *night.files.rglob("*.csv"), *night.decisions.glob("*.parquet")]
-    paths += night.folder.glob("rows/*.parquet")
-    files = {path.relative_to(night.folder).as_posix(): sha256_of(path) for path in paths}
-    Verdict(run_date=night.run_date, checks=(GREEN,), files=files).write(night.verdict)
+    judge(night)
     assert export.run(night, "google")["files"] == 4
     entered = pl.read_parquet(ledger.path_of(night, ledger.ROWS, "google"))
     assert entered.select("customer_id", "email", "phone").rows() == [
@@ -238,3 +245,38 @@ def test_the_ledger_knows_hashes_and_no_address(built: Built, tmp_path: Path) ->
     assert pl.read_parquet(ledger.path_of(night, ledger.RECIPIENTS, "google"))["address"].to_list() == [None] * 4
     assert pl.read_parquet(ledger.path_of(night, ledger.ITEMS, "google")).height == 0
     assert date.fromisoformat(next((night.published / "audiences" / "google").iterdir()).name) == night.run_date
+
+
+def test_the_ledger_takes_the_rows_that_the_gate_saw_and_no_others(built: Built, tmp_path: Path) -> None:
+    night = copied(built.night, tmp_path)
+    judge(night)
+    path = night.rows("google")
+    seen = path.read_bytes()
+    pl.read_parquet(path).head(1).write_parquet(path)
+    with pytest.raises(NotAudited, match="bytes changed after the gate"):
+        export.run(night, "google")
+    path.unlink()
+    with pytest.raises(StageInputMissing, match="Run render and the gate first"):
+        export.run(night, "google")
+    assert not ledger.path_of(night, ledger.ROWS, "google").exists()
+    path.write_bytes(seen)
+    export.run(night, "google")
+    entered = pl.read_parquet(ledger.path_of(night, ledger.ROWS, "google"))
+    assert entered.drop("run_date", "channel").equals(pl.read_parquet(path))
+
+
+def test_rendering_that_dies_leaves_no_rows_of_files_that_are_not_there(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = copied(built.night, tmp_path)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HashedAudience, "_write", dies)
+    with pytest.raises(KeyboardInterrupt):
+        render.run(night)
+    assert not list(night.folder.glob("rows/*"))
+    monkeypatch.undo()
+    render.run(night)
+    assert night.rows("google").read_bytes() == built.night.rows("google").read_bytes()
