@@ -179,7 +179,8 @@ def gather(night: Night) -> tuple[Evidence | None, list[Check]]:
             problem = explained(error)
         name = path.relative_to(night.folder).as_posix()
         checks.append(Check(suite="evidence", check=name, severity="critical", passed=not problem, detail=problem))
-    for path in tool_files(night):
+    kept = [path for path in (night.rows(channel.name) for channel in tool_channels(night.shop)) if path.is_file()]
+    for path in (*tool_files(night), *kept):
         hashes[path.relative_to(night.folder).as_posix()] = sha256_of(path)
     if recommendations is None or any(not check.passed for check in checks):
         return None, checks

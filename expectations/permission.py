@@ -6,7 +6,7 @@ from datetime import date, datetime
 import polars as pl
 
 from expectations import identity
-from expectations.normal import normalised_email, normalised_phone
+from expectations.normal import mailbox, normalised_email, normalised_phone
 from expectations.remembered import remembered
 from recsys.night import Night
 from recsys.vocabulary import EVERY_CHANNEL
@@ -16,6 +16,8 @@ ADDRESSES = {"email": "email", "sms": "phone"}
 """Contact channels that lead to an address, and the column it is in."""
 MATCHED_BY = {"email": ("email",), "sms": ("phone",), "ads": ("email", "phone")}
 """Contact channels that find people by address, and the columns of the addresses; each of them may do."""
+SAME = {"email": "mailbox", "phone": "phone"}
+"""Columns of addresses, and the column in which every spelling of one address is the same."""
 OBJECTIONS = {"unsubscribe": "unsubscribe", "complaint": "complaint", "bounce": "hard_bounce"}
 """Reactions to a message that stand against its contact channel, and the reason of a suppression that says the same."""
 NOBODY = pl.DataFrame(schema={"customer_id": pl.String})
@@ -25,10 +27,11 @@ NOBODY = pl.DataFrame(schema={"customer_id": pl.String})
 class Permissions:
     """What customers said and what is known against them, up to the night's end.
 
-    `customers`: customer_id, email, phone, both normalised. `consents`: marketing statements of customers, their
-    refusals under other ids included. `suppressions`: statements with normalised email and phone, and, without
-    `is_listed`, the reactions that are as good as one and what is remembered. `paused`, `minors`, `personalised` (whose
-    behaviour may be used): customer_id. `updated`: customer_id, updated_at. `ids`: id, and the customer_id it leads to.
+    `customers`: customer_id, email, phone, both normalised, and the mailbox of the email. `consents`: marketing
+    statements of customers, their refusals under other ids included. `suppressions`: statements with mailbox and
+    normalised phone, and, without `is_listed`, the reactions that are as good as one and what is remembered.
+    `paused`, `minors`, `personalised` (whose behaviour may be used): customer_id. `updated`: customer_id, updated_at.
+    `ids`: id, and the customer_id it leads to.
     """
 
     customers: pl.DataFrame
@@ -55,7 +58,9 @@ def gather(night: Night) -> Permissions:
         .with_columns(customer_id="leads_to")
     )
     said = Permissions(
-        people.select("customer_id", normalised_email("email"), normalised_phone("phone")),
+        people.select("customer_id", normalised_email("email"), normalised_phone("phone")).with_columns(
+            mailbox=mailbox("email")
+        ),
         consents.filter(pl.col("purpose") == "marketing"),
         _suppressions(night, ids),
         paused(preferences, night.run_date),
@@ -105,6 +110,7 @@ def _suppressions(night: Night, ids: pl.DataFrame) -> pl.DataFrame:
     listed = pl.read_parquet(
         night.raw / "suppressions.parquet", columns=["customer_id", "email", "phone", "channel", "reason"]
     ).with_columns(normalised_email("email"), normalised_phone("phone"), is_listed=pl.lit(value=True))
+    listed = listed.with_columns(mailbox=mailbox("email")).drop("email")
     reacted = reactions(night).with_columns(is_listed=pl.lit(value=False))
     kept = remembered(night).with_columns(is_listed=pl.lit(value=False))
     channel = pl.when(pl.col("reason") == "erased").then(pl.lit(EVERY_CHANNEL)).otherwise("channel")
@@ -132,11 +138,11 @@ def newest_statements(consents: pl.DataFrame, contact_channel: str) -> pl.DataFr
 
 
 def suppressed(permissions: Permissions, people: pl.DataFrame, contact_channel: str) -> pl.DataFrame:
-    """Which of the people (customer_id, email, phone, normalised) a suppression names, by any of the three."""
+    """Which of the people (customer_id, mailbox, normalised phone) a suppression names, by any of the three."""
     against = permissions.suppressions.filter(pl.col("channel").is_in([contact_channel, EVERY_CHANNEL]))
     named = [
         people.join(against.select(key).drop_nulls(), on=key, how="semi").select("customer_id")
-        for key in ("customer_id", "email", "phone")
+        for key in ("customer_id", *SAME.values())
     ]
     return pl.concat(named).unique()
 
@@ -197,7 +203,7 @@ def personalised(permissions: Permissions, consents: pl.DataFrame, end: datetime
 
 
 def objected(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
-    """customer_id, kind and address of every customer who refused on a contact channel, or is suppressed on it.
+    """customer_id, kind, address and `same` of customers who refused on a contact channel, or are suppressed on it.
 
     No rows for contact channels without addresses.
     """
@@ -208,17 +214,16 @@ def objected(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
 
 
 def addressed(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
-    """customer_id and address, normalised, of every customer who has one for the contact channel."""
+    """customer_id, address, normalised, and `same`, alike in all its spellings, of who has one for the channel."""
     column = ADDRESSES[contact_channel]
-    return permissions.customers.select("customer_id", address=column).drop_nulls()
+    return permissions.customers.select("customer_id", address=column, same=SAME[column]).drop_nulls()
 
 
 def matched(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
-    """customer_id, kind (email or phone) and address, normalised, by which a contact channel finds customers."""
-    kinds = MATCHED_BY.get(contact_channel, ())
-    return (
-        permissions.customers.select("customer_id", *kinds)
-        .unpivot(kinds, index="customer_id", variable_name="kind", value_name="address")
-        .select("customer_id", "kind", pl.col("address").cast(pl.String))
-        .drop_nulls()
-    )
+    """customer_id, kind (email or phone), address and `same`, as in `addressed`, by which a channel finds customers."""
+    found = [
+        permissions.customers.select("customer_id", kind=pl.lit(kind), address=kind, same=SAME[kind]).drop_nulls()
+        for kind in MATCHED_BY.get(contact_channel, ())
+    ]
+    nobody = dict.fromkeys(("customer_id", "kind", "address", "same"), pl.String)
+    return pl.concat([pl.DataFrame(schema=nobody), *found])

@@ -95,7 +95,7 @@ def hindrances(permissions: Permissions, contact_channel: str, end: datetime) ->
         judged.filter(pl.col("hindrance").is_null())
         .join(_claimed(permissions, contact_channel), on="customer_id", how="left")
         .sort("updated_at", "customer_id", descending=[True, False], nulls_last=True)
-        .filter(pl.col("address").is_null() | pl.col("address").is_first_distinct())
+        .filter(pl.col("same").is_null() | pl.col("same").is_first_distinct())
     )
     taken = pl.when(pl.col("hindrance").is_null() & ~_among(first, "is_first")).then(
         pl.lit(Status.DUPLICATE_ADDRESS.value)
@@ -108,21 +108,21 @@ def _addresses(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
 
     Usable is who has one usable address, objected to who has one address that anybody objects to.
     """
-    objections = objected(permissions, contact_channel).select("kind", "address").unique()
+    objections = objected(permissions, contact_channel).select("kind", "same").unique()
     usable = pl.when(pl.col("kind") == "email").then(is_email("address")).otherwise(is_phone("address"))
     return (
         matched(permissions, contact_channel)
-        .join(objections.with_columns(is_objected_to=True), on=["kind", "address"], how="left")
+        .join(objections.with_columns(is_objected_to=True), on=["kind", "same"], how="left")
         .group_by("customer_id")
         .agg(usable.any().alias("is_usable"), pl.col("is_objected_to").fill_null(value=False).any())
     )
 
 
 def _claimed(permissions: Permissions, contact_channel: str) -> pl.DataFrame:
-    """customer_id and the address that only one customer may be written to at; an audience of advertising has none."""
+    """customer_id and `same`, the address that only one customer may be written to at; audiences of ads have none."""
     if contact_channel not in ADDRESSES:
-        return pl.DataFrame(schema={"customer_id": pl.String, "address": pl.String})
-    return addressed(permissions, contact_channel)
+        return pl.DataFrame(schema={"customer_id": pl.String, "same": pl.String})
+    return addressed(permissions, contact_channel).select("customer_id", "same")
 
 
 def is_email(column: str) -> pl.Expr:

@@ -10,7 +10,7 @@ import polars as pl
 
 from expectations.evidence import Evidence
 from expectations.findings import critical, found_none
-from expectations.normal import normalised_email
+from expectations.normal import mailbox, normalised_email
 from expectations.permission import (
     ADDRESSES,
     MATCHED_BY,
@@ -104,22 +104,24 @@ def _addresses(suite: str, people: pl.DataFrame, permissions: Permissions, conta
         matched(permissions, contact_channel)
         .join(people, on="customer_id", how="semi")
         .join(objections, on="customer_id", how="anti")
-        .join(objections, on=["kind", "address"], how="semi")["customer_id"]
+        .join(objections, on=["kind", "same"], how="semi")["customer_id"]
         .n_unique()
     )
     checks = [found_none(suite, "nobody_at_an_objecting_address", others, people.height)]
     if contact_channel in ADDRESSES:
         theirs = addressed(permissions, contact_channel).join(people, on="customer_id", how="semi")
-        twice = theirs.height - theirs["address"].n_unique()
+        twice = theirs.height - theirs["same"].n_unique()
         checks.append(found_none(suite, "one_recipient_per_address", twice, people.height))
     return checks
 
 
 def _suppressed(cells: pl.DataFrame, permissions: Permissions, contact_channel: str) -> int:
     """Recipients that a suppression names: by id, by what the shop knows of them, or by the address in the file."""
-    people = [cells.select("customer_id").join(permissions.customers, on="customer_id", how="left")]
+    known = permissions.customers.select("customer_id", "mailbox", "phone")
+    people = [cells.select("customer_id").join(known, on="customer_id", how="left")]
     if "email" in cells.columns:
-        people.append(cells.select("customer_id", normalised_email("email"), pl.lit(None, pl.String).alias("phone")))
+        theirs = cells.select("customer_id", normalised_email("email"))
+        people.append(theirs.select("customer_id", mailbox=mailbox("email"), phone=pl.lit(None, pl.String)))
     return suppressed(permissions, pl.concat(people), contact_channel).height
 
 

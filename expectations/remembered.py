@@ -5,7 +5,7 @@ from datetime import date
 
 import polars as pl
 
-from expectations.normal import normalised_email, normalised_phone
+from expectations.normal import mailbox, normalised_email, normalised_phone
 from recsys.night import Night
 from recsys.suppression.memory import MEMORY, key_of
 
@@ -27,13 +27,15 @@ def remembered(night: Night) -> pl.DataFrame:
     until = pl.when(pl.col("reason") == "erased").then(_erasures_known(night)).otherwise(night.run_date)
     memory = pl.read_parquet(path).filter(pl.col("since") <= until)
     people = pl.read_parquet(night.raw / "customers.parquet", columns=["customer_id", "email", "phone"])
-    values = {
-        "email": normalised_email("email"),
-        "phone": normalised_phone("phone"),
-        "customer_id": pl.col("customer_id"),
-    }
+    people = people.with_columns(normalised_email("email"), normalised_phone("phone"))
+    values = [
+        ("email", pl.col("email")),
+        ("email", mailbox("email")),
+        ("phone", pl.col("phone")),
+        ("customer_id", pl.col("customer_id")),
+    ]
     found = []
-    for kind, value in values.items():
+    for kind, value in values:
         carried = people.select("customer_id", value=value).drop_nulls()
         distinct = carried["value"].unique()
         hashes = pl.Series("hash", [key.hash(text) for text in distinct], dtype=pl.String)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from expectations.findings import warning
-from expectations.permission import Permissions, reactions
+from expectations.permission import SAME, Permissions, reactions
 from recsys.audit import Check
 from recsys.night import Night
 
@@ -15,7 +15,7 @@ def check(night: Night, permissions: Permissions) -> list[Check]:
     listed = permissions.suppressions.filter("is_listed")
     people = permissions.customers
     unmatched = listed
-    for key in ("customer_id", "email", "phone"):
+    for key in ("customer_id", *SAME.values()):
         unmatched = unmatched.join(people.select(key).drop_nulls(), on=key, how="anti")
     allowed = night.shop.permission.max_share_of_nobody
     share = unmatched.height / listed.height if listed.height else 0.0

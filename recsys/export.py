@@ -8,6 +8,7 @@ from recsys import ledger
 from recsys.audit import Verdict
 from recsys.channels.check_in import CHECK_IN
 from recsys.channels.forms import contents
+from recsys.channels.kinds import kind_of
 from recsys.channels.render import channels_of
 from recsys.errors import ConfigError, ModelError, StageInputMissing
 from recsys.lock import Attempt, exclusive
@@ -46,7 +47,7 @@ def run(night: Night, channel: str, token: int | None = None) -> dict[str, int |
         ]
         model_version = _model_version(recommendations.path)
         require_audited(night, channel, outgoing)
-        _enter(night, channel)
+        _enter(night, channel, verdict)
         done = publish(
             night,
             channel,
@@ -76,11 +77,17 @@ def _how(done: Published) -> str:
     return "now" if done.is_new else "before, with the same bytes"
 
 
-def _enter(night: Night, name: str) -> None:
-    """Put a channel's recipients and items, or whom its check-in asks, on record; the catalogue has none."""
+def _enter(night: Night, name: str, verdict: Verdict) -> None:
+    """Put a channel's recipients and items, or whom its check-in asks, on record; the catalogue has none.
+
+    Its rows only as they were when the gate checked the files that they were made with.
+    """
     for channel in night.shop.channels:
         if channel.name == name:
-            ledger.enter(night, channel)
+            rows = night.rows(name) if kind_of(channel.kind).has_delta else None
+            if rows is not None and not rows.is_file():
+                raise StageInputMissing(f"{rows}: not there. Run render and the gate first.")
+            ledger.enter(night, channel, rows and verdict.audited(night.folder, rows).path)
         if f"{CHECK_IN}{channel.name}" == name:
             ledger.enter_check_in(night, channel, name)
 

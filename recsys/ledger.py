@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from recsys.channel_settings import Channel
-from recsys.channels.base import read_decisions
+from recsys.channels.base import scan_decisions
 from recsys.channels.kinds import kind_of
 from recsys.delivery import journal
 from recsys.errors import StageInputMissing
@@ -98,47 +98,53 @@ def path_of(night: Night, book: Book, channel: str) -> Path:
     return night.ledger / book.name / channel / f"{night.run_date.isoformat()}.parquet"
 
 
-def enter(night: Night, channel: Channel) -> None:
+def enter(night: Night, channel: Channel, rows: Path | None) -> None:
     """Write what the night means to export over a channel. A night that is published keeps the entries it has.
 
+    `rows` is what was rendered with the channel's files of what its tool will know; None for kinds without deltas.
     Raises StageInputMissing without decisions.
     """
     ours = pl.col("channel") == channel.name
-    recipients = read_decisions(night.decisions, f"sync_{channel.tables}__recipients").filter(ours)
-    items = read_decisions(night.decisions, f"sync_{channel.tables}__items").filter(ours)
+    recipients = scan_decisions(night.decisions, f"sync_{channel.tables}__recipients").filter(ours)
+    items = scan_decisions(night.decisions, f"sync_{channel.tables}__items").filter(ours)
     if not kind_of(channel.kind).shows_products:
         items = items.clear()
-    slots = items.select(
-        pl.lit(night.run_date, pl.Date).alias("run_date"),
-        "channel",
-        "customer_id",
-        pl.col("rank").cast(pl.Int32),
-        "product_id",
-    ).sort("customer_id", "rank")
+    slots = (
+        items.select(
+            pl.lit(night.run_date, pl.Date).alias("run_date"),
+            "channel",
+            "customer_id",
+            pl.col("rank").cast(pl.Int32),
+            "product_id",
+        )
+        .sort("customer_id", "rank")
+        .collect()
+    )
     _write(night, RECIPIENTS, channel.name, _entries(night, channel, recipients, CAMPAIGN, channel.name))
     _write(night, ITEMS, channel.name, slots)
-    rows = kind_of(channel.kind).of(channel, night.shop).state(night.decisions)
     if rows is not None:
-        named = rows.select(pl.lit(night.run_date).alias("run_date"), pl.lit(channel.name).alias("channel"), pl.all())
+        known = pl.read_parquet(rows)
+        named = known.select(pl.lit(night.run_date).alias("run_date"), pl.lit(channel.name).alias("channel"), pl.all())
         _write(night, ROWS, channel.name, named.sort("customer_id"))
 
 
 def enter_check_in(night: Night, channel: Channel, audience: str) -> None:
     """Write whom the night means to ask over a channel, by the name of the check-in's own audience; as `enter`."""
-    recipients = read_decisions(night.decisions, "sync_check_in__recipients").filter(pl.col("channel") == channel.name)
+    recipients = scan_decisions(night.decisions, "sync_check_in__recipients").filter(pl.col("channel") == channel.name)
     _write(night, RECIPIENTS, audience, _entries(night, channel, recipients, CHECK_IN_CAMPAIGN, audience))
 
 
-def _entries(night: Night, channel: Channel, recipients: pl.DataFrame, campaign: str, audience: str) -> pl.DataFrame:
+def _entries(night: Night, channel: Channel, recipients: pl.LazyFrame, campaign: str, audience: str) -> pl.DataFrame:
     address = channel.address_kind if channel.address_kind in {"email", "phone"} else None
-    return recipients.select(
+    entries = recipients.select(
         run_date=pl.lit(night.run_date, pl.Date),
         campaign=pl.lit(campaign),
         channel=pl.lit(audience),
         contact_channel=pl.lit(channel.contact_channel.value),
         customer_id="customer_id",
         address=address or pl.lit(None, pl.String),
-    ).sort("customer_id")
+    )
+    return entries.sort("customer_id").collect()
 
 
 def _write(night: Night, book: Book, audience: str, frame: pl.DataFrame) -> None:

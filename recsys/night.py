@@ -109,6 +109,10 @@ class Night:
     def files(self) -> Path:
         return self.folder / "files"
 
+    def rows(self, channel: str) -> Path:
+        """What a channel's tool knows once it has the night's files; made with them, for the ledger."""
+        return self.folder / "rows" / f"{channel}.parquet"
+
     @property
     def verdict(self) -> Path:
         return self.folder / "gate" / "verdict.json"

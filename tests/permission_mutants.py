@@ -87,6 +87,7 @@ EXPIRY = "a consent that is over by the night's end is none"
 SUPPRESSED = "a suppression names the customer by id, e-mail address or phone number"
 REACTED = "unsubscribes, complaints and bounces suppress the message's contact channel"
 OBJECTED = "what one record objects to holds for the address"
+MAILBOX = "a no holds for every spelling of a mailbox"
 PAUSED = "the newest pause counts, through its day, and without a readable day for ever"
 MINOR = "who may still be younger is a minor; an unknown year is not a minor's"
 ADDRESS = "only a valid address is written to"
@@ -190,7 +191,16 @@ MUTANTS: tuple[Mutant, ...] = (
         "addresses.contact_channel = 'nothing'",
     ),
     _suppressions(
-        "suppressed addresses are compared as typed", SUPPRESSED, "{{ normalised_email('email') }} as email", "email"
+        "suppressed addresses are compared as typed",
+        SUPPRESSED,
+        "{{ mailbox(normalised_email('email')) }} as mailbox",
+        "email as mailbox",
+    ),
+    _suppressions(
+        "a suppression names one spelling of a mailbox",
+        MAILBOX,
+        "{{ mailbox(normalised_email('email')) }} as mailbox",
+        "{{ normalised_email('email') }} as mailbox",
     ),
     _suppressions(
         "suppressed numbers are compared as typed", SUPPRESSED, "{{ normalised_phone('phone') }} as phone", "phone"
@@ -253,6 +263,23 @@ MUTANTS: tuple[Mutant, ...] = (
         "macros/addresses.sql",
         "nullif(lower(regexp_replace(",
         "nullif(trim(regexp_replace(",
+    ),
+    _matches(
+        "an objection holds for one spelling of a mailbox", MAILBOX, "{{ mailbox('address') }} as address", "address"
+    ),
+    Mutant(
+        "what follows a + is another mailbox",
+        MAILBOX,
+        "macros/addresses.sql",
+        "'[+].*|[.]', '', 'g'",
+        "'[.]', '', 'g'",
+    ),
+    Mutant(
+        "googlemail.com is not gmail.com",
+        MAILBOX,
+        "macros/addresses.sql",
+        "            '@gmail.com'\n",
+        "            '@', split_part({{ column }}, '@', 2)\n",
     ),
     _contact(
         "objections to advertising hold for the record only",
@@ -343,6 +370,12 @@ MUTANTS: tuple[Mutant, ...] = (
         ONE_MESSAGE,
         "customers.updated_at desc nulls last",
         "customers.updated_at nulls last",
+    ),
+    _claims(
+        "each spelling of a mailbox is written to",
+        ONE_MESSAGE,
+        "{{ mailbox('addresses.address') }}",
+        "addresses.address",
     ),
     _claims("the record never updated wins", ONE_MESSAGE, "desc nulls last", "desc nulls first"),
     _claims(

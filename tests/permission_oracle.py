@@ -46,7 +46,18 @@ def plain_phone(text: str | None) -> str | None:
     return ("+" + kept[2:] if kept.startswith("00") else kept) or None
 
 
+def mailbox(text: str | None) -> str | None:
+    """Where a message arrives: Gmail, also called googlemail.com, sees no dots before the @ and nothing from a + on."""
+    seen = "".join(c for c in plain_email(text) or "" if not is_invisible(c))
+    local, _, domain = seen.partition("@")
+    if domain in {"gmail.com", "googlemail.com"}:
+        owner = local.split("+")[0].replace(".", "")
+        return f"{owner}@gmail.com" if owner else seen
+    return seen or None
+
+
 PLAIN = {"email": plain_email, "phone": plain_phone}
+SAME = {"email": mailbox, "phone": plain_phone}
 
 
 def is_usable(field: str, address: str | None) -> bool:
@@ -160,7 +171,7 @@ class Oracle:
                 refused = statement is not None and statement["status"] != "granted"
                 if refused or self.is_suppressed(name, channel):
                     for field, address in self.found_by(name, channel):
-                        self.objections.add((channel, field, address))
+                        self.objections.add((channel, field, str(SAME[field](address))))
 
     def found_by(self, name: str, channel: str) -> list[tuple[str, str]]:
         """The addresses by which a contact channel finds somebody, with the field each is in."""
@@ -177,7 +188,7 @@ class Oracle:
     def _keys(self, row: Row) -> list[tuple[str, str | None]]:
         keys = [
             self._id(row.get("customer_id")),
-            ("email", plain_email(row.get("email"))),
+            ("email", mailbox(row.get("email"))),
             ("phone", plain_phone(row.get("phone"))),
         ]
         return [key for key in keys if key[1] is not None]
@@ -228,7 +239,7 @@ class Oracle:
         addresses = self.found_by(name, channel)
         if statement is None or statement["status"] != "granted":
             return "no_consent"
-        if any((channel, field, address) in self.objections for field, address in addresses):
+        if any((channel, field, SAME[field](address)) in self.objections for field, address in addresses):
             return "no_consent"
         if self.is_over(statement):
             return "consent_expired"
@@ -248,10 +259,10 @@ class Oracle:
             for name in sorted(self.customers, key=self._turn):
                 reason = self.hindrance(name, channel)
                 if reason is None and channel in FIELD_OF:
-                    ((_, address),) = self.found_by(name, channel)
-                    if address in taken:
+                    ((field, address),) = self.found_by(name, channel)
+                    if SAME[field](address) in taken:
                         reason = "duplicate_address"
-                    taken.add(address)
+                    taken.add(str(SAME[field](address)))
                 if reason is None:
                     reason = "exported" if items[name] >= min_items else "too_few_items"
                 decided[name, channel] = reason

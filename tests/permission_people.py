@@ -38,12 +38,25 @@ Rows = list[dict[str, Any]]
 
 
 def odd_email(draw: random.Random, number: int) -> str | None:
-    """One of a few people's addresses, written in some way; now and then none, or one that is none."""
+    """One of a few people's addresses, written in some way; now and then none, or one that is none.
+
+    Every second person is at Gmail, where more ways of writing lead to the same mailbox.
+    """
     plain = f"person{number}@example.com"
+    other, upper = plain, plain.upper()
+    if number % 2:
+        plain, other, upper = (
+            f"{local}@{domain}.com"
+            for local, domain in (
+                (f"person{number}", "gmail"),
+                (f"per.son{number}", "gmail"),
+                (f"P.E.R.SON{number}+Shop.News", "GoogleMail"),
+            )
+        )
     ways: list[Callable[[], str | None]] = [
         lambda: plain,
-        lambda: plain,
-        plain.upper,
+        lambda: other,
+        lambda: upper,
         lambda: f" {plain.title()}\t",
         lambda: f"\u00a0{plain}\u200b",
         lambda: f"person{number} at example.com",

@@ -29,6 +29,7 @@ WARNING = Check(suite="files/email_file", check="volume", severity="warning", pa
 def judge(night: Night, *checks: Check) -> None:
     """The gate's verdict on everything that is there."""
     paths = [night.recommendations, *night.files.rglob("*.csv"), *night.decisions.glob("*.parquet")]
+    paths += night.folder.glob("rows/*.parquet")
     files = {path.relative_to(night.folder).as_posix(): sha256_of(path) for path in sorted(paths)}
     Verdict(run_date=night.run_date, checks=checks, files=files).write(night.verdict)
 

@@ -17,7 +17,9 @@ from expectations import facts, gate, hashed, permission
 from recsys import export, ledger
 from recsys.audit import Check, Verdict
 from recsys.channels import render
+from recsys.channels.hashed_audience import HashedAudience
 from recsys.config import load_shop
+from recsys.errors import NotAudited, StageInputMissing
 from recsys.files import sha256_of
 from recsys.manifest import SUCCESS
 from recsys.night import Night
@@ -35,7 +37,11 @@ ADDRESSES = {
     "eve": ("eve@example.com", None),
     "fay": ("EVE@example.com", "+33 1 23 45 67 80"),
     "gus": ("Ben@example.com", "+33 1 23 45 67 89"),
+    "hal": ("h.al@gmail.com", None),
+    "ida": ("Hal+tea@GoogleMail.com", None),
+    "jon": ("joe@gmail.com", None),
 }
+MOMENT = {"occurred_at": datetime(2026, 1, 1)}
 ANN_META = ("a.nn+news@gmail.com", "491511234567")
 GREEN = Check(suite="toy", check="good", severity="critical", passed=True)
 
@@ -46,7 +52,7 @@ def sha(text: str) -> str:
 
 def said(who: str, status: str = "granted", **fields: object) -> dict[str, object]:
     given = {"customer_id": who, "channel": "ads", "purpose": "marketing", "status": status}
-    return given | {"occurred_at": datetime(2026, 1, 1)} | fields
+    return given | MOMENT | fields
 
 
 def was_in(night: Night, name: str, *people: tuple[str, str, str | None]) -> None:
@@ -69,14 +75,25 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     path.write_text(path.read_text().rstrip() + SHOP)
     night = Night(load_shop(path), toy.RUN_DATE)
     people = [toy._customer(who, email=email, phone=phone) for who, (email, phone) in ADDRESSES.items()]
-    consents = [said(who, "denied" if who == "eve" else "granted") for who in ADDRESSES]
+    consents = [said(who, "denied" if who in {"eve", "hal"} else "granted") for who in ADDRESSES]
+    against = {"email": "J.O.E+ads@gmail.com", "channel": "ads", "reason": "unsubscribe"}
     personal = [said(who, purpose="personalisation", channel="email") for who in ("ann", "cat", "fay", "gus")]
     was_in(night, "meta", ("ann", "old@example.com", "491511234567"), ("zoe", "zoe@example.com", None))
-    toy.write_raw(night, customers=people, consents=consents + personal, suppressions=[], preferences=[])
+    toy.write_raw(
+        night, customers=people, consents=consents + personal, suppressions=[against | MOMENT], preferences=[]
+    )
     ledger.link(night, ledger.known(night))
     made = build(night, {who: ["popular green"] for who in ADDRESSES})
     render.run(night)
     return made
+
+
+def judge(night: Night) -> None:
+    """The gate's verdict on everything that is there."""
+    paths = [night.recommendations, *night.files.rglob("*.csv"), *night.decisions.glob("*.parquet")]
+    paths += night.folder.glob("rows/*.parquet")
+    files = {path.relative_to(night.folder).as_posix(): sha256_of(path) for path in paths}
+    Verdict(run_date=night.run_date, checks=(GREEN,), files=files).write(night.verdict)
 
 
 def rows(night: Night, name: str, what: str) -> list[tuple[str, ...]]:
@@ -98,7 +115,23 @@ def test_who_is_in_an_audience_and_who_is_not_is_said_with_its_reason(built: Bui
             "no_consent",
             "Another customer with the same e-mail address or phone number objected to marketing through advertising",
         ),
+        "hal": ("no_consent", "No current consent for marketing through advertising"),
+        "ida": (
+            "no_consent",
+            "Another customer with the same e-mail address or phone number objected to marketing through advertising",
+        ),
+        "jon": ("suppressed", "Must not be contacted through advertising: unsubscribed"),
     }
+
+
+def test_no_spelling_of_a_mailbox_that_objected_is_in_an_audience(built: Built) -> None:
+    """Hal said no as h.al@gmail.com, Joe as J.O.E+ads@gmail.com; neither platform hears of any way to write them."""
+    finished = "".join(path.read_text() for path in built.night.files.rglob("*.csv"))
+    assert sha("ben@example.com") in finished
+    for spelling in ("hal@gmail.com", "h.al@gmail.com", "hal@googlemail.com", "hal+tea@googlemail.com"):
+        assert sha(spelling) not in finished
+    for spelling in ("joe@gmail.com", "j.o.e+ads@gmail.com"):
+        assert sha(spelling) not in finished
 
 
 def test_the_files_hold_them_by_consent_signal_each_hash_once(built: Built) -> None:
@@ -200,9 +233,7 @@ def copied(night: Night, folder: Path) -> Night:
 
 def test_the_ledger_knows_hashes_and_no_address(built: Built, tmp_path: Path) -> None:
     night = copied(built.night, tmp_path)
-    paths = [night.recommendations, *night.files.rglob("*.csv"), *night.decisions.glob("*.parquet")]
-    files = {path.relative_to(night.folder).as_posix(): sha256_of(path) for path in paths}
-    Verdict(run_date=night.run_date, checks=(GREEN,), files=files).write(night.verdict)
+    judge(night)
     assert export.run(night, "google")["files"] == 4
     entered = pl.read_parquet(ledger.path_of(night, ledger.ROWS, "google"))
     assert entered.select("customer_id", "email", "phone").rows() == [
@@ -214,3 +245,38 @@ def test_the_ledger_knows_hashes_and_no_address(built: Built, tmp_path: Path) ->
     assert pl.read_parquet(ledger.path_of(night, ledger.RECIPIENTS, "google"))["address"].to_list() == [None] * 4
     assert pl.read_parquet(ledger.path_of(night, ledger.ITEMS, "google")).height == 0
     assert date.fromisoformat(next((night.published / "audiences" / "google").iterdir()).name) == night.run_date
+
+
+def test_the_ledger_takes_the_rows_that_the_gate_saw_and_no_others(built: Built, tmp_path: Path) -> None:
+    night = copied(built.night, tmp_path)
+    judge(night)
+    path = night.rows("google")
+    seen = path.read_bytes()
+    pl.read_parquet(path).head(1).write_parquet(path)
+    with pytest.raises(NotAudited, match="bytes changed after the gate"):
+        export.run(night, "google")
+    path.unlink()
+    with pytest.raises(StageInputMissing, match="Run render and the gate first"):
+        export.run(night, "google")
+    assert not ledger.path_of(night, ledger.ROWS, "google").exists()
+    path.write_bytes(seen)
+    export.run(night, "google")
+    entered = pl.read_parquet(ledger.path_of(night, ledger.ROWS, "google"))
+    assert entered.drop("run_date", "channel").equals(pl.read_parquet(path))
+
+
+def test_rendering_that_dies_leaves_no_rows_of_files_that_are_not_there(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = copied(built.night, tmp_path)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HashedAudience, "_write", dies)
+    with pytest.raises(KeyboardInterrupt):
+        render.run(night)
+    assert not list(night.folder.glob("rows/*"))
+    monkeypatch.undo()
+    render.run(night)
+    assert night.rows("google").read_bytes() == built.night.rows("google").read_bytes()

@@ -422,12 +422,13 @@ def test_newest_statements_agree_with_reading_them_one_by_one(
 
 
 def test_nobody_is_suppressed_by_what_is_unknown() -> None:
-    schema = dict.fromkeys(("customer_id", "email", "phone"), pl.String)
+    schema = dict.fromkeys(("customer_id", "mailbox", "phone"), pl.String)
     people = pl.DataFrame([("ann", None, None)], schema=schema, orient="row")
     nameless = toy.frame(
         "suppressions",
         [{"customer_id": "ben", "channel": "all", "reason": "erased", "occurred_at": NEW_YEAR}],
     )
+    nameless = nameless.rename({"email": "mailbox"})
     permissions = Permissions(people, toy.frame("consents", []), nameless)
     assert suppressed(permissions, people, "email").is_empty()
 

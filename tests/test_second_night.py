@@ -37,6 +37,7 @@ def second(toy_night: Built, tmp_path_factory: pytest.TempPathFactory) -> Night:
     first = report_night.copied(toy_night.night, tmp_path_factory.mktemp("second") / "shop")
     render.run(first)
     paths = [first.recommendations, *first.files.rglob("*.csv"), *first.decisions.glob("*.parquet")]
+    paths += first.folder.glob("rows/*.parquet")
     files = {path.relative_to(first.folder).as_posix(): sha256_of(path) for path in paths}
     Verdict(run_date=first.run_date, checks=(GREEN,), files=files).write(first.verdict)
     for channel in export.channels(first):

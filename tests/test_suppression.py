@@ -94,6 +94,25 @@ def test_a_suppression_that_vanished_from_the_export_still_holds(shop: Shop) -> 
     ]
 
 
+def test_whoever_registers_anew_under_another_spelling_is_recognised(shop: Shop, key: Key) -> None:
+    """Also by an old row of the memory, which has the hash of the address as it was spelt then."""
+    memory.remember(night_with(shop, toy.RUN_DATE, [], suppression(email="J.O.E+x@gmail.com")))
+    old = (
+        "SELECT 'email' AS kind, $hash AS hash, 'sms' AS channel, 'complaint' AS reason, "
+        "TIMESTAMP '2026-02-01' AS occurred_at, DATE '2026-02-02' AS since"
+    )
+    memory.add(shop.root / "published", key, old, {"hash": key.hash("jo.e@gmail.com")})
+    people = [toy._customer(who, email=f"{who}@gmail.com") for who in ("joe", "jo.e", "jo")]
+    night = night_with(shop, NEXT, [*people, toy._customer("elsewhere", email="joe@example.com")])
+    assert found(night) == [
+        ("jo.e", "email", "unsubscribe"),
+        ("jo.e", "sms", "complaint"),
+        ("joe", "email", "unsubscribe"),
+    ]
+    recounted = remembered(night).select("customer_id", "channel", "reason").unique()
+    assert sorted(recounted.rows()) == found(night)
+
+
 def test_whoever_registers_anew_is_recognised_by_the_address_on_the_channel_it_leads_to(shop: Shop) -> None:
     """Ann is suppressed by id; the e-mail address and the phone number that she had stay suppressed where they lead."""
     ann = toy._customer("ann", phone="+4915112345678")

@@ -41,6 +41,7 @@ RED = GREEN.model_copy(update={"passed": False, "detail": "1 of 2"})
 
 def judge(night: Night, check: Check) -> None:
     paths = [night.recommendations, *night.files.rglob("*.csv"), *night.decisions.glob("*.parquet")]
+    paths += night.folder.glob("rows/*.parquet")
     files = {path.relative_to(night.folder).as_posix(): sha256_of(path) for path in sorted(paths)}
     Verdict(run_date=night.run_date, checks=(check,), files=files).write(night.verdict)
 

@@ -262,6 +262,15 @@ class ToolContract:
             texts = [shas([person("ann", choices_applied=text)], items[:1]) for text in (None, "", "x")]
             assert texts[0] != texts[2]
 
+    def test_what_is_kept_beside_the_files_is_the_state_of_all_people(self, tmp_path: Path) -> None:
+        channel = self.made()
+        people, items = [person("ben"), person("ann")], [item(who, 1, "p1") for who in ("ann", "ben")]
+        decisions = put(tmp_path / "decisions", channel, people, items)
+        channel.render(decisions, tmp_path / "files", RUN_DATE, tmp_path / "rows.parquet")
+        kept = pl.read_parquet(tmp_path / "rows.parquet")
+        assert kept["customer_id"].to_list() == ["ann", "ben"]
+        assert kept.equals(channel.state(decisions))
+
     @pytest.mark.parametrize("letter", ["\n", "\t", "\x00"])
     def test_an_identifier_with_a_control_character_stops_the_file(self, tmp_path: Path, letter: str) -> None:
         channel = self.made()

@@ -4,6 +4,25 @@
 {%- endmacro %}
 
 {#
+  Which mailbox an address leads to, of a normalised one: nothing invisible in it, and at gmail.com, which googlemail.com is another
+  name of, no dots before the @ and nothing from a + on. Whatever else it is, also a phone number, stays as it is.
+#}
+{% macro mailbox(column) -%}
+    case
+        when regexp_full_match(
+            regexp_replace({{ column }}, '[\p{Z}\p{C}]+', '', 'g'), '[.]*[^@.+][^@]*@(gmail|googlemail)[.]com'
+        )
+        then concat(
+            regexp_replace(
+                split_part(regexp_replace({{ column }}, '[\p{Z}\p{C}]+', '', 'g'), '@', 1), '[+].*|[.]', '', 'g'
+            ),
+            '@gmail.com'
+        )
+        else regexp_replace({{ column }}, '[\p{Z}\p{C}]+', '', 'g')
+    end
+{%- endmacro %}
+
+{#
   Phone numbers are compared without white space, dashes, parentheses, dots and slashes, and with + for a leading 00. A (0)
   after the country code is dialled only inside the country, and is nothing here. Null when nothing is left.
 #}

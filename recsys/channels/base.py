@@ -64,6 +64,9 @@ class Kind(Channel):
     moments: ClassVar[tuple[str, ...]] = (RECOMMENDATIONS, CHECK_IN_MOMENT)
     default_moments: ClassVar[tuple[str, ...]] = (RECOMMENDATIONS,)
     has_delta: ClassVar[bool] = False
+    """Whether its files may hold changed rows alone. `render` then also takes `rows`, a path that it writes `state` to,
+    of the same rows as the files and after them.
+    """
     shows_products: ClassVar[bool] = True
     """Whether anybody sees the recommended products by its files; else they are no products that somebody was sent."""
     steps: ClassVar[tuple[str, ...]] = ("Import it into your tool: UTF-8, column names in the first line.",)

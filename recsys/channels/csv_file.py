@@ -14,6 +14,8 @@ from recsys.errors import CannotRender
 from recsys.files import replace_file
 
 _CONTROL = r"[\p{Cc}\x{2028}\x{2029}]"
+_PLAIN = r"^[A-Za-z0-9][^\p{Cc}\x{2028}\x{2029}]*$"
+"""Certainly harmless: nothing turns a letter or digit of ASCII at the beginning into the beginning of a formula."""
 _FORMULA = r"^[\s\p{Z}\p{C}\p{Default_Ignorable_Code_Point}]*[=+\-@]"
 
 
@@ -79,6 +81,9 @@ def _as_text(column: pl.Series, is_exact: bool) -> pl.Series:
 
 def harmless_once_each(column: pl.Series) -> pl.Series:
     """`harmless` of every text, looked at once per distinct text: names repeat, and folding them is what costs time."""
-    distinct = column.unique().alias("text").to_frame().with_columns(harmless(pl.col("text")).alias("harmless"))
+    doubtful = column.filter(~column.str.contains(_PLAIN))
+    if doubtful.is_empty():
+        return column
+    distinct = doubtful.unique().alias("text").to_frame().with_columns(harmless(pl.col("text")).alias("harmless"))
     changed = distinct.filter(pl.col("text") != pl.col("harmless"))
     return column.replace(changed["text"], changed["harmless"]) if changed.height else column

@@ -4,10 +4,14 @@
 besides if nights after it did, of which nobody knows. Only what every possibility agrees on need not be said again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import duckdb
 import polars as pl
 
 from recsys.channels.base import read_decisions
@@ -16,25 +20,37 @@ from recsys.database import connect, copy_to_parquet, literal
 STATE = {"customer_id": pl.String, "email": pl.String, "phone": pl.String, "row_sha": pl.String}
 
 
-def state(slices: Iterable[pl.DataFrame], beside: Path) -> pl.DataFrame:
-    """customer_id, email, phone and `row_sha`, the hex SHA-256 of `said`, of slices with these columns and `said`.
+@contextmanager
+def hashing(beside: Path) -> Iterator[Callable[[pl.DataFrame], pl.Series]]:
+    """A function from finished rows to their `row_sha`, in their order: the hex SHA-256 of everything a row says.
 
-    `said` is the row's cells with their names as JSON, so that an empty cell differs from an empty text and a renamed
-    column from the old one. Hashed below a folder in `beside` that is gone afterwards.
+    Hashed is the row as JSON with the names of its columns, so that an empty cell differs from an empty text and a
+    renamed column from the old one. Works below a folder in `beside` that is gone afterwards.
     """
-    with TemporaryDirectory(dir=beside, prefix=".state-") as scratch:
-        folder = Path(scratch)
-        paths = []
-        for number, some in enumerate(slices):
-            paths.append(folder / f"{number}.parquet")
-            some.select("customer_id", "email", "phone", "said").write_parquet(paths[-1])
-        if not paths:
-            return pl.DataFrame(schema=STATE)
-        listed = ", ".join(literal(str(path)) for path in paths)
-        with connect(folders=[folder]) as con:
-            query = f"SELECT customer_id, email, phone, sha256(said) AS row_sha FROM read_parquet([{listed}])"
-            copy_to_parquet(con, query, folder / "hashed.parquet")
-        return pl.read_parquet(folder / "hashed.parquet", schema=STATE)
+    numbers = count()
+    with ExitStack() as opened:
+
+        @cache
+        def workplace() -> tuple[Path, duckdb.DuckDBPyConnection]:
+            folder = Path(opened.enter_context(TemporaryDirectory(dir=beside, prefix=".state-")))
+            return folder, opened.enter_context(connect(folders=[folder]))
+
+        def row_shas(rows: pl.DataFrame) -> pl.Series:
+            (folder, con), number = workplace(), next(numbers)
+            said, hashed = (folder / f"{what}{number}.parquet" for what in ("said", "hashed"))
+            texts = rows.select(pl.struct(pl.all()).struct.json_encode().alias("said"))
+            texts.write_parquet(said, compression="uncompressed", statistics=False, row_group_size=_TOGETHER)
+            copy_to_parquet(con, f"SELECT sha256(said) AS row_sha FROM read_parquet({literal(str(said))})", hashed)
+            shas = pl.read_parquet(hashed, schema={"row_sha": pl.String}).to_series()
+            said.unlink()
+            hashed.unlink()
+            return shas
+
+        yield row_shas
+
+
+_TOGETHER = 4_096
+"""So many rows are hashed by one thread at a time."""
 
 
 def held(decisions: Path, channel: str) -> pl.DataFrame:

@@ -26,6 +26,7 @@ from recsys.channels.parts import Parts
 from recsys.channels.tool_file import ToolFile
 from recsys.database import connect, copy_to_parquet, literal
 from recsys.errors import CannotRender, StageInputMissing
+from recsys.tables import write_parquet
 from recsys.vocabulary import ContactChannel
 
 if TYPE_CHECKING:
@@ -74,22 +75,25 @@ class HashedAudience(ToolFile):
     def read(self, path: Path) -> pl.DataFrame:
         return read_rows(path).rename({self.heading(name): name for name in self.said}, strict=False)
 
-    def render(self, decisions: Path, folder: Path, run_date: date) -> int:
+    def render(self, decisions: Path, folder: Path, run_date: date, rows: Path | None = None) -> int:
         people = self.hashed(decisions)
         held = delta.held(decisions, self.name)
-        changed = delta.changed(self._state(people, decisions), held)
+        known = self._state(people, decisions)
+        changed = delta.changed(known, held)
         people = people.with_columns(is_changed=pl.col("customer_id").is_in(changed["customer_id"].implode()))
-        rows = 0
+        written = 0
         for signal, is_personalised in SIGNALS.items():
             named = people.filter(pl.any_horizontal(pl.col(IDENTIFIERS).is_not_null()))
             named = named.filter(pl.col("is_personalised") == is_personalised)
             if self.settings.rows == "delta":
                 named = named.filter("is_changed")
-            rows += named.height
+            written += named.height
             self._write(folder, self.stem(self._called(signal), run_date), named.select(self.said))
             gone = _gone(held, people, is_personalised=is_personalised)
             self._write(folder, self.stem(f"{signal}_remove", run_date), gone)
-        return rows
+        if rows is not None:
+            write_parquet(known, rows)
+        return written
 
     def state(self, decisions: Path) -> pl.DataFrame:
         return self._state(self.hashed(decisions), decisions)
@@ -134,9 +138,9 @@ class HashedAudience(ToolFile):
         return f"{signal}_add" if self.settings.rows == "delta" else signal
 
     def _state(self, people: pl.DataFrame, beside: Path) -> pl.DataFrame:
-        row = pl.struct("is_personalised", *self.said).struct.json_encode()
-        stated = people.select("customer_id", *IDENTIFIERS, said=row)
-        return delta.state(_sliced(stated, self.slice_rows), beside)
+        with delta.hashing(beside) as row_shas:
+            row_sha = row_shas(people.select("is_personalised", *self.said))
+        return people.select("customer_id", *IDENTIFIERS).with_columns(row_sha=row_sha)
 
     def _write(self, folder: Path, stem: str, cells: pl.DataFrame) -> None:
         with Parts(folder, stem, self.format, self.headed(tuple(cells.columns), self.format), self.limits) as parts:

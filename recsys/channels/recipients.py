@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys.channels.base import read_decisions, require_distinct, scan_decisions
+from recsys.channels.base import require_distinct, scan_decisions
 from recsys.channels.wording import Wording
 from recsys.errors import CannotRender
 
@@ -28,7 +28,7 @@ class Recipients:
         self.channel = channel
         self.slots = slots
         self.wording = wording
-        people = read_decisions(decisions, "sync_tool__recipients").filter(ours).drop("channel")
+        people = scan_decisions(decisions, "sync_tool__recipients").filter(ours).drop("channel").collect()
         self.people = people.sort("customer_id").with_columns(run_date=pl.lit(run_date, pl.Date))
         require_distinct(self.people, ("customer_id",), f"{channel}: recipients")
         require_distinct(self.people, (identifier,), f"{channel}: recipients")

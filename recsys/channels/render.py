@@ -26,11 +26,16 @@ def channels_of(shop: Shop) -> tuple[Channel, ...]:
 def run(night: Night) -> dict[str, int | str]:
     """Make the night's finished files anew; whatever lay in their folder before is gone. Rows per channel.
 
+    And `rows/<channel>.parquet` of kinds with deltas, after the channel's files: an attempt that dies leaves none.
     Raises StageInputMissing without decisions, and CannotRender when they do not make a valid file.
     """
-    if night.files.exists():
-        shutil.rmtree(night.files)
-    return {
-        channel.name: channel.render(night.decisions, private_folder(night.files / channel.name), night.run_date)
-        for channel in channels_of(night.shop)
-    }
+    for made in (night.files, night.rows("").parent):
+        if made.exists():
+            shutil.rmtree(made)
+    return {channel.name: make(night, channel) for channel in channels_of(night.shop)}
+
+
+def make(night: Night, channel: Channel) -> int:
+    """Make the finished files of one of `channels_of`; rows of its own file."""
+    rows = {"rows": night.rows(channel.name)} if isinstance(channel, Kind) and channel.has_delta else {}
+    return channel.render(night.decisions, private_folder(night.files / channel.name), night.run_date, **rows)

@@ -7,7 +7,7 @@ first. A shorter list than last night's leaves the last slots empty; where a too
 `rec_items` says how many slots count.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import polars as pl
 
 from recsys.channels import delta
+from recsys.channels.ahead import ahead
 from recsys.channels.base import Kind, read_decisions
 from recsys.channels.csv_file import as_cells
 from recsys.channels.forms import read_rows
@@ -22,6 +23,7 @@ from recsys.channels.parts import Limits, Parts
 from recsys.channels.recipients import Recipients
 from recsys.channels.tool_check_in import ToolCheckIn
 from recsys.channels.wording import Wording
+from recsys.tables import write_parquet
 
 if TYPE_CHECKING:
     from recsys.channel_settings import Channel as ChannelSettings
@@ -135,19 +137,25 @@ class ToolFile(Kind):
     def files(self, run_date: date) -> tuple[str, ...]:
         return tuple(f"{self.stem(what, run_date)}.{self.form(what)}" for what in ("", *self.beside))
 
-    def render(self, decisions: Path, folder: Path, run_date: date) -> int:
+    def render(self, decisions: Path, folder: Path, run_date: date, rows: Path | None = None) -> int:
         people = self.recipients(decisions, run_date)
-        changed = None
-        if self.settings.rows == "delta":
-            changed = delta.changed(self.state(decisions), delta.held(decisions, self.name))
-        rows = 0
-        with Parts(folder, self.stem("", run_date), self.format, self.columns, self.limits) as parts:
-            for cells in self.slices(people):
-                some = cells if changed is None else cells.join(changed, on="customer_id", how="semi")
-                rows += some.height
-                parts.add(self.table(some.select(self.said), self.format))
+        held = delta.held(decisions, self.name) if self.settings.rows == "delta" else None
+        written, known = 0, [pl.DataFrame(schema=delta.STATE)]
+        parts = Parts(folder, self.stem("", run_date), self.format, self.columns, self.limits)
+        with parts, delta.hashing(decisions) as row_shas:
+            for cells in ahead(self.slices(people)):
+                table = self.table(cells.select(self.said), self.format)
+                if rows is not None or held is not None:
+                    known.append(self._known(cells, table, row_shas))
+                if held is not None:
+                    changed = delta.changed(known[-1], held)["customer_id"]
+                    table = table.filter(cells["customer_id"].is_in(changed.implode()))
+                written += table.height
+                parts.add(table)
         self.render_beside(decisions, folder, run_date, people)
-        return rows
+        if rows is not None:
+            write_parquet(pl.concat(known), rows)
+        return written
 
     def render_beside(self, decisions: Path, folder: Path, run_date: date, people: Recipients) -> None:
         """Write the files about who left; nobody is in them whose identifier tonight's people have."""
@@ -190,16 +198,22 @@ class ToolFile(Kind):
             yield self.adapted(as_cells(some.select(names), exact, self.name))
 
     def state(self, decisions: Path) -> pl.DataFrame:
-        people = self.recipients(decisions, date.min)
-        return delta.state(map(self._stated, self.slices(people)), decisions)
+        known = [pl.DataFrame(schema=delta.STATE)]
+        with delta.hashing(decisions) as row_shas:
+            for cells in ahead(self.slices(self.recipients(decisions, date.min))):
+                known.append(self._known(cells, self.table(cells.select(self.said), self.format), row_shas))
+        return pl.concat(known)
 
-    def _stated(self, cells: pl.DataFrame) -> pl.DataFrame:
+    def _known(
+        self, cells: pl.DataFrame, table: pl.DataFrame, row_shas: Callable[[pl.DataFrame], pl.Series]
+    ) -> pl.DataFrame:
+        """What the tool knows once it has these rows, whatever the night's date is."""
+        if "run_date" in self.said:
+            undated = cells.with_columns(run_date=pl.lit(date.min.isoformat()))
+            table = self.table(undated.select(self.said), self.format)
         nothing = pl.lit(None, pl.String)
         addresses = (pl.col(name) if name in self.said else nothing.alias(name) for name in ("email", "phone"))
-        row = self.table(cells.select(self.said), self.format)
-        return cells.select("customer_id", *addresses).with_columns(
-            said=row.select(pl.struct(pl.all()).struct.json_encode()).to_series()
-        )
+        return cells.select("customer_id", *addresses).with_columns(row_sha=row_shas(table))
 
     def check_in(self, topics: int) -> ToolCheckIn:
         return ToolCheckIn(self, topics)

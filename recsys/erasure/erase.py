@@ -18,7 +18,7 @@ from recsys.erasure import history
 from recsys.erasure.audiences import Audiences
 from recsys.erasure.landing import Landing
 from recsys.erasure.marks import Marks
-from recsys.erasure.people import find
+from recsys.erasure.people import MAILBOX, find
 from recsys.erasure.records import Report
 from recsys.erasure.screen import Screen
 from recsys.errors import ConfigError, SuppressionKeyUnfit
@@ -152,7 +152,11 @@ def _erased_ids(root: Path) -> frozenset[str]:
 
 def _remember(root: Path, key: Key, identifiers: pl.DataFrame, on: date) -> None:
     """First the suppression, then the list of what is erased: nobody on the list is ever without the suppression."""
-    reachable = identifiers.filter(pl.col("kind").is_in(["customer_id", "email", "phone"]))
+    reachable = (
+        identifiers.filter(pl.col("kind").is_in(["customer_id", "email", MAILBOX, "phone"]))
+        .select(pl.col("kind").replace(MAILBOX, "email"), "hash")
+        .unique(maintain_order=True)
+    )
     given: dict[str, object] = {
         "kinds": reachable["kind"].to_list(),
         "hashes": reachable["hash"].to_list(),
@@ -160,7 +164,7 @@ def _remember(root: Path, key: Key, identifiers: pl.DataFrame, on: date) -> None
         "since": min(on, memory.first_unpublished(root / "published")),
     }
     memory.add(private_folder(root / "published"), key, _REMEMBERED, given)
-    memory.add_erased(root / "published", key, identifiers, on)
+    memory.add_erased(root / "published", key, identifiers.filter(pl.col("kind") != MAILBOX), on)
 
 
 def _redact(shop: Shop, on: date) -> dict[str, int]:

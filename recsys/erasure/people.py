@@ -15,6 +15,9 @@ from recsys.suppression.key import Key
 FARTHEST = 100
 """Links between ids are followed this far, as by the dbt project."""
 
+MAILBOX = "mailbox"
+"""Kind of what every spelling of an e-mail address has in common: suppressed, and not looked for in data."""
+
 _LINKS = ("identities", "web_events", "order_lines")
 _MOMENTS = {"identities": "seen_at", "web_events": "occurred_at", "order_lines": "ordered_at"}
 
@@ -49,6 +52,7 @@ def find(shop: Shop, key: Key, customers: Sequence[str], erased: frozenset[str])
         con.execute("CREATE TEMP TABLE found AS SELECT DISTINCT person, 'customer_id' AS kind, id AS value FROM ids")
         for table, kind, value in (
             ("customers", "email", "normalised_email(email)"),
+            ("customers", MAILBOX, "mailbox(normalised_email(email))"),
             ("customers", "phone", "normalised_phone(phone)"),
             *(
                 ("customers", "hashed_address", f"sha256({platform}_{address}(normalised_{address}({address})))")

@@ -4,7 +4,7 @@
 
 | column | what it is |
 |---|---|
-| kind | what was hashed: email, phone (both in the form in which addresses are compared) or customer_id |
+| kind | what was hashed: email (its mailbox; in old rows the normalised address), phone (normalised) or customer_id |
 | hash | its keyed hash |
 | channel | for which contact channel, or all |
 | reason | as the suppression said |
@@ -51,7 +51,8 @@ _MATCHED = """
     WITH carried AS (
         SELECT customer_id, 'customer_id' AS kind, customer_id AS value FROM read_parquet($customers)
         UNION ALL
-        SELECT customer_id, 'email', normalised_email(email) FROM read_parquet($customers)
+        SELECT customer_id, 'email', unnest([normalised_email(email), mailbox(normalised_email(email))])
+        FROM read_parquet($customers)
         UNION ALL
         SELECT customer_id, 'phone', normalised_phone(phone) FROM read_parquet($customers)
     ), hashed AS (
@@ -67,10 +68,10 @@ _MATCHED = """
 
 _TONIGHT = """
     WITH customers AS (
-        SELECT customer_id, normalised_email(email) AS email, normalised_phone(phone) AS phone
+        SELECT customer_id, mailbox(normalised_email(email)) AS email, normalised_phone(phone) AS phone
         FROM read_parquet($customers)
     ), said AS (
-        SELECT customer_id, normalised_email(email) AS email, normalised_phone(phone) AS phone,
+        SELECT customer_id, mailbox(normalised_email(email)) AS email, normalised_phone(phone) AS phone,
             CASE reason WHEN 'erased' THEN 'all' ELSE channel END AS channel, reason, occurred_at
         FROM read_parquet($suppressions)
         UNION ALL

@@ -41,7 +41,7 @@ _CONSENT = """
 
 _SUPPRESSIONS = """
     WITH customer AS (
-        SELECT customer_id, normalised_email(email) AS email, normalised_phone(phone) AS phone
+        SELECT customer_id, mailbox(normalised_email(email)) AS mailbox, normalised_phone(phone) AS phone
         FROM read_parquet($customers) WHERE customer_id = $customer
     ), said AS (
         SELECT customer_id, email, phone, channel, reason, occurred_at, false AS is_reaction
@@ -55,7 +55,7 @@ _SUPPRESSIONS = """
         SELECT said.channel, said.reason, said.occurred_at,
             NOT is_reaction AND coalesce(said.customer_id = customer.customer_id, false) AS by_id,
             NOT is_reaction AND coalesce(list_contains($others::VARCHAR[], said.customer_id), false) AS by_other_id,
-            coalesce(normalised_email(said.email) = customer.email, false) AS by_email,
+            coalesce(mailbox(normalised_email(said.email)) = customer.mailbox, false) AS by_email,
             coalesce(normalised_phone(said.phone) = customer.phone, false) AS by_phone,
             is_reaction AND list_contains(
                 list_append($others::VARCHAR[], customer.customer_id), said.customer_id

@@ -1,4 +1,4 @@
--- Several customers may share an address; one of them is written to.
+-- Several customers may share an address, however each spells it; one of them is written to.
 with contactability as (
 
     select * from {{ ref('customer_contactability') }} where is_contactable
@@ -24,7 +24,7 @@ final as (
         addresses.contact_channel,
         addresses.address,
         row_number() over (
-            partition by addresses.contact_channel, addresses.address
+            partition by addresses.contact_channel, {{ mailbox('addresses.address') }}
             order by customers.updated_at desc nulls last, addresses.customer_id
         ) = 1 as is_first
     from addresses

@@ -1,12 +1,12 @@
 -- By what a contact channel finds a customer. A message goes to the one address of its channel; an advertising platform
--- matches people by any address it is given.
+-- matches people by any address it is given. Every spelling of a mailbox is one address.
 with addresses as (
 
     select
         customer_id,
         contact_channel,
         case contact_channel when 'sms' then 'phone' else 'email' end as address_kind,
-        address,
+        {{ mailbox('address') }} as address,
         is_valid
     from {{ ref('int_customers__addressed') }}
 

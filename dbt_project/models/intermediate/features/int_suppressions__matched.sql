@@ -5,7 +5,7 @@ with suppressions as (
 
     select
         customer_id,
-        {{ normalised_email('email') }} as email,
+        {{ mailbox(normalised_email('email')) }} as mailbox,
         {{ normalised_phone('phone') }} as phone,
         -- whoever was erased is contacted by nothing any more
         case reason when 'erased' then 'all' else channel end as channel,
@@ -39,7 +39,8 @@ ids as (
 
 addresses as (
 
-    select * from {{ ref('int_customers__addressed') }}
+    select customer_id, contact_channel, address, {{ mailbox('address') }} as mailbox
+    from {{ ref('int_customers__addressed') }}
 
 ),
 
@@ -53,7 +54,7 @@ matches as (
 
     select addresses.customer_id, suppressions.channel, suppressions.reason, suppressions.occurred_at
     from suppressions
-    inner join addresses on suppressions.email = addresses.address and addresses.contact_channel = 'email'
+    inner join addresses on suppressions.mailbox = addresses.mailbox and addresses.contact_channel = 'email'
 
     union all
 

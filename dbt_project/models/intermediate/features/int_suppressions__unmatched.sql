@@ -3,7 +3,7 @@ with suppressions as (
 
     select
         customer_id,
-        {{ normalised_email('email') }} as email,
+        {{ mailbox(normalised_email('email')) }} as mailbox,
         {{ normalised_phone('phone') }} as phone,
         channel,
         reason,
@@ -20,7 +20,8 @@ ids as (
 
 addresses as (
 
-    select contact_channel, address from {{ ref('int_customers__addressed') }}
+    select contact_channel, address, {{ mailbox('address') }} as mailbox
+    from {{ ref('int_customers__addressed') }}
 
 ),
 
@@ -34,7 +35,7 @@ final as (
     where not exists (select 1 from ids where ids.id = suppressions.customer_id)
         and not exists (
             select 1 from addresses
-            where addresses.contact_channel = 'email' and addresses.address = suppressions.email
+            where addresses.contact_channel = 'email' and addresses.mailbox = suppressions.mailbox
         )
         and not exists (
             select 1 from addresses
