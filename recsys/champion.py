@@ -21,6 +21,8 @@ from recsys.files import private_folder, read_json, sha256_of, write_json
 
 CARD = "card.json"
 RANKER, HELD_OUT = "ranker", "held_out"
+RANKER_FORMAT = 2
+"""Which rankers can be read: it grows when their files or features change."""
 TUNED = ("factors", "iterations", "regularization", "alpha", "half_life_days", "window_days", "weights")
 """Settings of the model that a champion brings along; the others stay as the shop file has them."""
 
@@ -85,13 +87,14 @@ def link(published: Path, raw: Path, entry: dict[str, str] | None) -> None:
 def recipe_of(raw: Path) -> Recipe:
     """The recipe of a night whose raw tables are here: its champion's, else the argued defaults.
 
-    A champion whose ranker was withdrawn counts as the model alone.
+    A champion whose ranker was withdrawn, or is of a format of before, counts as the model alone.
     """
     card = raw / "champion" / CARD
     if not card.is_file():
         return Recipe()
     recipe = Recipe.model_validate(read_json(card)["champion"])
-    if recipe.kind == "two_stage" and not (raw / "champion" / RANKER / CARD).is_file():
+    ranker = raw / "champion" / RANKER / CARD
+    if recipe.kind == "two_stage" and not (ranker.is_file() and read_json(ranker)["format"] == RANKER_FORMAT):
         return Recipe(kind="als", settings=recipe.settings)
     return recipe
 

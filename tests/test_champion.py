@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recsys import champion
-from recsys.champion import CARD, HELD_OUT, RANKER, Recipe
+from recsys.champion import CARD, HELD_OUT, RANKER, RANKER_FORMAT, Recipe
 from recsys.config import Recommend
 from recsys.errors import StageInputMissing
 from recsys.files import write_json
@@ -15,12 +15,12 @@ NIGHT = date(2026, 4, 30)
 SETTINGS = {"factors": 16, "half_life_days": 120, "weights": {"order": 1.0, "cart": 0.1, "wishlist": 0.1, "view": 0.0}}
 
 
-def found(published: Path, name: str, kind: str = "two_stage") -> Path:
+def found(published: Path, name: str, kind: str = "two_stage", form: int = RANKER_FORMAT) -> Path:
     """What a weekly evaluation leaves, and its champion."""
     folder = published / "champions" / name
     for part in (RANKER, HELD_OUT) if kind == "two_stage" else ():
         (folder / part).mkdir(parents=True)
-        (folder / part / CARD).write_text(f"{name} {part}")
+        write_json(folder / part / CARD, {"format": form, "part": part})
         (folder / part / "trees.txt").write_text("trees")
     folder.mkdir(parents=True, exist_ok=True)
     card = {"run_date": name[:10], "champion": Recipe(kind=kind, settings=SETTINGS).model_dump()}
@@ -58,6 +58,11 @@ def test_a_night_keeps_the_champion_it_had(tmp_path: Path) -> None:
     champion.link(tmp_path, tmp_path / "raw", before)
     assert champion.recipe_of(tmp_path / "raw").kind == "als"
     assert taken(tmp_path, tmp_path / "later").kind == "two_stage"
+
+
+def test_a_ranker_of_an_older_format_leaves_the_model_alone_with_its_settings(tmp_path: Path) -> None:
+    found(tmp_path, "2026-03-30-abc", form=RANKER_FORMAT - 1)
+    assert taken(tmp_path, tmp_path / "raw") == Recipe(kind="als", settings=SETTINGS)
 
 
 def test_a_night_that_is_run_late_uses_no_champion_of_later_nights(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from recsys.champion import RANKER_FORMAT
 from recsys.config import Recommend
 from recsys.errors import ModelError
 from recsys.files import read_json, replace_file, sha256_of, write_json
@@ -31,7 +32,6 @@ from recsys.twostage.trees import LIBRARY, Trees
 OBJECTIVES = ("lambdarank", "binary")
 FILES = tuple(f"{objective}.txt" for objective in OBJECTIVES)
 CARD = "card.json"
-FORMAT = 2
 FIRST_TREES, FINALISTS = 20, 25
 MEASURED = 50_000
 """Of at most about so many examples the deviation of the margins is measured."""
@@ -164,7 +164,7 @@ class Ranker:
         if not (folder / CARD).is_file():
             raise ModelError(f"{folder / CARD}: missing, so the ranker is not complete. Train it again.")
         card = read_json(folder / CARD)
-        if card["format"] != FORMAT or card["features"] != list(NAMES):
+        if card["format"] != RANKER_FORMAT or card["features"] != list(NAMES):
             raise ModelError(f"{folder / CARD}: learnt from other features than these. Train the ranker again.")
         saved = card.pop("files")
         for name in FILES:
@@ -253,7 +253,7 @@ def _card(
     trees: Sequence[Trees], weights: list[float], settings: RankerSettings, counts: dict[str, int]
 ) -> dict[str, Any]:
     learnt = {
-        "format": FORMAT,
+        "format": RANKER_FORMAT,
         "features": list(NAMES),
         "weights": weights,
         "settings": settings.card(),
