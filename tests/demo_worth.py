@@ -14,7 +14,7 @@ import polars as pl
 from recsys.demo.purchases import MORE_PER_PRODUCT, ORDERS_PER_YEAR
 from recsys.demo.shop import write_demo
 from recsys.evaluation.fold import open_fold
-from recsys.evaluation.rivals import SegmentPopular, Then
+from recsys.evaluation.rivals import Then, segment_popular
 from recsys.features import run as make_features
 from recsys.ingest.stage import run as take_in
 from recsys.lists import Features, Learnt
@@ -122,7 +122,7 @@ def measured(night: Night, truth: Path, ranker: Ranker) -> Iterator[tuple[str, s
     segments = features.customer_features.select("customer_id", "segment")
     rivals: dict[str, Recommender] = {
         "popular, 28 days": popular,
-        "popular in the segment": SegmentPopular(segments, bought, features.popularity),
+        "popular in the segment": segment_popular(segments, bought, features.popularity),
         "the model alone": Then(model, popular),
         "two stages": Then(Learnt(features, model, ranker).recommender(asked, barred), popular),
     }

@@ -18,7 +18,7 @@ from recsys.evaluation.individuality import (
     taste_swap_gain,
 )
 from recsys.evaluation.metrics import accuracy
-from recsys.evaluation.rivals import SegmentPopular, Then
+from recsys.evaluation.rivals import Then, segment_popular
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList
 from recsys.ranking import numbered
@@ -69,7 +69,9 @@ def measured(own: float) -> Individuality:
         return accuracy(numbered(recommender.recommend(everybody, products, nobody, K), K), after, everybody, K)
 
     popular = PopularList(popularity)
-    lift = lift_over_segment(judged(Then(model, popular)), judged(SegmentPopular(segments, before, popularity)), seed=1)
+    lift = lift_over_segment(
+        judged(Then(model, popular)), judged(segment_popular(segments, before, popularity)), seed=1
+    )
     return Individuality(*(frame.select("mean", "low", "high").row(0) for frame in (gain, lift)))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.evaluation.rivals import ItemCosine, OwnHistory, SegmentPopular, Then
+from recsys.evaluation.rivals import ItemCosine, OwnHistory, Then, segment_popular
 from recsys.models.popular import PopularList
 from recsys.models.recommender import Recommender
 from recsys.ranking import numbered
@@ -47,7 +47,7 @@ def test_own_history_is_what_counted_most() -> None:
 
 
 def test_a_segment_gets_what_its_members_bought_then_what_is_popular() -> None:
-    popular = SegmentPopular(SEGMENTS, WEIGHED, POPULARITY)
+    popular = segment_popular(SEGMENTS, WEIGHED, POPULARITY)
     assert named(popular, "ann", "dan", "nobody") == {
         "ann": "green mint black saw",  # green, mint and black 2 each: the overall rank decides; saw nobody
         "dan": "saw green mint black",
@@ -57,7 +57,7 @@ def test_a_segment_gets_what_its_members_bought_then_what_is_popular() -> None:
 
 def test_what_is_excluded_is_not_named_and_the_next_ones_move_up() -> None:
     excluded = pl.DataFrame([("ann", "green"), ("dan", "saw")], schema=PAIRS, orient="row")
-    assert named(SegmentPopular(SEGMENTS, WEIGHED, POPULARITY), "ann", "dan", excluded=excluded, n=2) == {
+    assert named(segment_popular(SEGMENTS, WEIGHED, POPULARITY), "ann", "dan", excluded=excluded, n=2) == {
         "ann": "mint black",
         "dan": "green mint",
     }

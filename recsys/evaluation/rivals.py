@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix, diags_array
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from recsys.models.matrix import PAIR, InteractionMatrix, positions
-from recsys.models.popular import PopularList
+from recsys.models.popular import PopularList, PopularOf
 from recsys.models.recommender import EVERYTHING, LIST_SCHEMA, Recommender
 from recsys.models.topics import Topics, blocked
 
@@ -18,44 +18,25 @@ BATCH = 1_000
 """Customers at a time, and with them the memory that is needed."""
 
 
-class SegmentPopular(Recommender):
+def segment_popular(segments: pl.DataFrame, bought: pl.DataFrame, popularity: pl.DataFrame) -> Recommender:
     """Names what most customers of the same segment bought, then what is popular with everybody.
 
     Made from `segments` (customer_id, segment; one row per customer), `bought` (customer_id, product_id; distinct) and
     `popularity` (product_id, rank). A score is 1 / place; within a segment ties go by the overall rank.
     """
-
-    def __init__(self, segments: pl.DataFrame, bought: pl.DataFrame, popularity: pl.DataFrame) -> None:
-        self._segments = segments.select("customer_id", "segment").sort("customer_id")
-        buyers = bought.join(self._segments, on="customer_id").group_by("segment", "product_id").agg(buyers=pl.len())
-        self._buyers = buyers.sort("segment", "product_id")
-        self._popularity = popularity.select("product_id", "rank").sort("rank")
-
-    def recommend(
-        self,
-        customers: pl.Series,
-        candidates: pl.Series,
-        excluded: pl.DataFrame,
-        n: int,
-        topics: Topics = EVERYTHING,
-    ) -> pl.DataFrame:
-        asked = customers.unique().sort().to_frame("customer_id").join(self._segments, on="customer_id", how="left")
-        lists = [LIST_SCHEMA.to_frame()]
-        for (segment,), members in asked.sort("segment", "customer_id").partition_by("segment", as_dict=True).items():
-            theirs = excluded.select(PAIR).join(members, on="customer_id", how="semi")
-            popular = PopularList(self.ranks(segment))
-            lists.append(popular.recommend(members.get_column("customer_id"), candidates, theirs, n, topics))
-        return pl.concat(lists).sort("customer_id", "score", "product_id", descending=[False, True, False])
-
-    def ranks(self, segment: object) -> pl.DataFrame:
-        """product_id and rank: the order in which products are named to a segment; one that is unknown: the overall."""
-        theirs = self._buyers.filter(pl.col("segment").eq_missing(pl.lit(segment))).select("product_id", "buyers")
-        return (
-            self._popularity.join(theirs, on="product_id", how="left", maintain_order="left")
-            .with_columns(pl.col("buyers").fill_null(0))
-            .sort("buyers", "rank", descending=[True, False])
-            .select("product_id", rank=pl.int_range(1, pl.len() + 1))
-        )
+    overall = popularity.select("product_id", overall="rank")
+    contexts = segments.select("customer_id", context="segment")
+    buyers = bought.join(contexts, on="customer_id").group_by("context", "product_id").agg(buyers=pl.len())
+    ranked = (
+        buyers.select("context")
+        .drop_nulls()
+        .unique()
+        .join(overall, how="cross")
+        .join(buyers, on=["context", "product_id"], how="left")
+        .sort("context", pl.col("buyers").fill_null(0), "overall", descending=[False, True, False])
+        .select("context", "product_id", rank=pl.int_range(1, pl.len() + 1).over("context"))
+    )
+    return PopularOf(contexts, ranked, PopularList(popularity))
 
 
 class Scores(Recommender):

@@ -10,7 +10,7 @@ from recsys.evaluation import exposure
 from recsys.evaluation.fold import Fold
 from recsys.evaluation.interval import INTERVAL_SCHEMA, intervals
 from recsys.evaluation.metrics import accuracy
-from recsys.evaluation.rivals import ItemCosine, OwnHistory, SegmentPopular, Then
+from recsys.evaluation.rivals import ItemCosine, OwnHistory, Then, segment_popular
 from recsys.evaluation.splits import Splits
 from recsys.lists import Features, Learnt
 from recsys.models.matrix import PAIR
@@ -88,7 +88,7 @@ class Scoreboard:
         self.rivals: dict[str, Recommender] = {
             "popular_all_time": PopularList(ever),
             POPULAR: popular,
-            SEGMENT: SegmentPopular(self.segments, self.splits.bought, features.popularity),
+            SEGMENT: segment_popular(self.segments, self.splits.bought, features.popularity),
             "own_history": Then(OwnHistory(weighted), popular),
             "item_cosine": Then(ItemCosine(weighted), popular),
         }
