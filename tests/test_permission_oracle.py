@@ -23,7 +23,7 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(recorded_dbt: None, world: World, tmp_path_factory: pytest.TempPathFactory) -> Built:
     night = write_night(tmp_path_factory.mktemp("people"), world)
     products = ["green", "black", "mint"]
     return build(night, {name: [f"popular {p}" for p in products[:n]] for name, n in world.items.items()})
