@@ -71,6 +71,15 @@ class Recorded:
             con.execute(f"CREATE SCHEMA IF NOT EXISTS {node['schema']}")
             con.execute(f"DROP {kind} IF EXISTS {node['schema']}.{node['alias']}")
             con.execute(self._of(key, night))
+            if node["config"]["persist_docs"].get("relation"):
+                for what, said in self._described(node):
+                    con.execute(f"COMMENT ON {what} IS $said${said}$said$")
+
+    def _described(self, node: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        relation = f"{node['schema']}.{node['alias']}"
+        yield f"TABLE {relation}", node["description"]
+        for column in node["columns"].values():
+            yield f'COLUMN {relation}."{column["name"]}"', column["description"]
 
     @contextmanager
     def _open(self, night: Night) -> Iterator[duckdb.DuckDBPyConnection]:
