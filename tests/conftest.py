@@ -1,13 +1,16 @@
 """Fixtures that several test modules share."""
 
 import pytest
-from dbt_nights import hard_night, record, recorded_dbt, toy_night
+from dbt_nights import dbt_if_thorough, hard_night, record, recorded_dbt, toy_night
 from hypothesis import settings
 from thorough import THOROUGH, tries
 
-__all__ = ["hard_night", "record", "recorded_dbt", "toy_night"]
+__all__ = ["dbt_if_thorough", "hard_night", "record", "recorded_dbt", "toy_night"]
 
-LONGEST = ("test_online_retail", "test_dag", "test_cli")
+LONGEST = (
+    *("test_online_retail", "test_dag", "test_delivery_dag", "test_weekly", "test_canaries", "test_every_channel"),
+    *("test_at_most_once", "test_api_delivery", "test_messages_oracle", "test_erasure", "test_dbt_project"),
+)
 """Files that take minutes go first, so that two workers end at about the same time."""
 
 settings.register_profile("laws", max_examples=tries(100))

@@ -29,7 +29,7 @@ Visitor tie was seen with old, and later with new.
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -172,6 +172,17 @@ def record(toy_night: Built) -> Recorded:
 def recorded_dbt(record: Recorded) -> Iterator[None]:
     """In this module the statements that dbt ran for the toy night are run instead of dbt."""
     with record.instead_of_dbt():
+        yield
+
+
+def unless_thorough(record: Recorded) -> AbstractContextManager[None]:
+    return nullcontext() if THOROUGH else record.instead_of_dbt()
+
+
+@pytest.fixture(scope="module")
+def dbt_if_thorough(record: Recorded) -> Iterator[None]:
+    """For what is about files that dbt itself may leave: `recorded_dbt` in the quick tests alone."""
+    with unless_thorough(record):
         yield
 
 
@@ -335,5 +346,5 @@ def make_hard(night: Night) -> Built:
 @pytest.fixture(scope="session")
 def hard_night(record: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Built by dbt where tests are thorough."""
-    with nullcontext() if THOROUGH else record.instead_of_dbt():
+    with unless_thorough(record):
         return shared(tmp_path_factory, "hard", make_hard)

@@ -5,6 +5,7 @@ of twenty. That it is the same night, byte for byte, is a thorough test of test_
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from graphlib import TopologicalSorter
@@ -84,9 +85,13 @@ class Recorded:
     @contextmanager
     def _open(self, night: Night) -> Iterator[duckdb.DuckDBPyConnection]:
         settings = {"threads": "2", "memory_limit": "2GB", "preserve_insertion_order": "false"}
-        with duckdb.connect(str(night.warehouse), config=settings) as con:
-            con.execute("SET TimeZone = 'UTC'")
-            yield con
+        mask = os.umask(0o077)
+        try:
+            with duckdb.connect(str(night.warehouse), config=settings) as con:
+                con.execute("SET TimeZone = 'UTC'")
+                yield con
+        finally:
+            os.umask(mask)
 
     @contextmanager
     def instead_of_dbt(self) -> Iterator[None]:

@@ -29,7 +29,7 @@ def rehearsed(shop: Shop) -> Iterator[tuple[Rehearsal, list[Finding], tuple[Pros
 
 @pytest.fixture(scope="module")
 def toy_rehearsal(
-    recorded_dbt: None, tmp_path_factory: pytest.TempPathFactory
+    dbt_if_thorough: None, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Shop, list[Finding], tuple[Prospect, ...]]:
     shop = toy.write_shop(tmp_path_factory.mktemp("shop"))
     (shop.root / f"{REHEARSAL}dead" / "raw").mkdir(parents=True)
