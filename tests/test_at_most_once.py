@@ -8,7 +8,7 @@ import pytest
 from recsys.delivery.files import FileCarrier
 
 
-@pytest.mark.parametrize("histories", [40, pytest.param(500, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("histories", [60, pytest.param(500, marks=pytest.mark.thorough)])
 def test_nothing_arrives_twice_and_nothing_is_lost_in_so_many_histories(histories: int) -> None:
     at_most_once.happened.clear()
     at_most_once.try_sequences(histories)

@@ -267,13 +267,13 @@ def test_a_store_that_is_away_after_the_point_of_no_return_leaves_doubt(
 
 
 def test_killed_over_s3_nothing_arrives_twice(tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every eleventh step; every single one with RECSYS_THOROUGH."""
+    """Every fifth step; every single one with RECSYS_THOROUGH."""
     monkeypatch.setenv(variable_of("bucket"), s3_connection(s3))
 
     def make(name: str) -> tuple[Night, Bucket]:
         bucket = Bucket(s3, f"kill-{name.lower()}")
         return night_with_target(tmp_path / name / "shop", f"s3://{bucket.bucket.name}/in", "bucket"), bucket
 
-    found = every_kill(make, None, ("before", "after"), every=1 if THOROUGH else 11, renames=False)
+    found = every_kill(make, None, ("before", "after"), every=EVERY, renames=False)
     assert found.wrong == []
     assert found.in_doubt > 0
