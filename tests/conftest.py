@@ -10,6 +10,7 @@ __all__ = ["dbt_if_thorough", "hard_night", "record", "recorded_dbt", "toy_night
 LONGEST = (
     *("test_online_retail", "test_dag", "test_delivery_dag", "test_weekly", "test_canaries", "test_every_channel"),
     *("test_at_most_once", "test_api_delivery", "test_messages_oracle", "test_erasure", "test_dbt_project"),
+    *("test_ingest", "test_targets", "test_gate", "test_feeds", "test_why"),
 )
 """Files that take minutes go first, so that two workers end at about the same time."""
 
