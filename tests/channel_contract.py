@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import tries
 
 from recsys.channels.base import Channel
 from recsys.database import connect, literal
@@ -262,7 +263,7 @@ class ChannelContract:
         assert [row[self.free_text[-1]] for row in rows] == list(HARMLESS)
 
     @given(texts=hostile_texts)
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    @settings(max_examples=tries(25), deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     def test_hostile_texts_survive_the_round_trip_and_are_harmless(self, texts: list[str]) -> None:
         with TemporaryDirectory() as folder:
             path = self.rendered(Path(folder), {f"{place:03}": text for place, text in enumerate(texts)})

@@ -1,23 +1,27 @@
 """Fixtures that several test modules share."""
 
-import os
-
 import pytest
-from dbt_nights import hard_night, toy_night
+from dbt_nights import dbt_if_thorough, hard_night, record, recorded_dbt, toy_night
+from hypothesis import settings
+from thorough import THOROUGH, tries
 
-__all__ = ["hard_night", "toy_night"]
+__all__ = ["dbt_if_thorough", "hard_night", "record", "recorded_dbt", "toy_night"]
 
-LONGEST = ("test_online_retail", "test_dag", "test_cli")
+LONGEST = (
+    *("test_online_retail", "test_dag", "test_delivery_dag", "test_weekly", "test_canaries", "test_every_channel"),
+    *("test_at_most_once", "test_api_delivery", "test_messages_oracle", "test_erasure", "test_dbt_project"),
+    *("test_ingest", "test_targets", "test_gate", "test_feeds", "test_why"),
+)
 """Files that take minutes go first, so that two workers end at about the same time."""
 
-
-THOROUGH = "RECSYS_THOROUGH"
+settings.register_profile("laws", max_examples=tries(100))
+settings.load_profile("laws")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep every file's own order; put the longest files first; leave thorough ones out unless they are asked for."""
-    if not os.environ.get(THOROUGH):
-        reason = f"takes minutes: scripts/test --thorough (or {THOROUGH}=1)"
+    if not THOROUGH:
+        reason = "takes minutes: scripts/test --thorough (or RECSYS_THOROUGH=1)"
         for item in items:
             if item.get_closest_marker("thorough"):
                 item.add_marker(pytest.mark.skip(reason=reason))

@@ -27,15 +27,22 @@ Visitor chain-1 was seen with chain-2, a customer nobody knows, who was seen wit
 Visitor tie was seen with old, and later with new.
 """
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
+from once import once
+from recorded_dbt import Recorded
+from thorough import THOROUGH
 from toy import ROWS, RUN_DATE, write_raw, write_shop
 
 from recsys import decide, features
+from recsys.config import load_shop
 from recsys.night import Night
 from recsys.tables import write_parquet
 
@@ -133,11 +140,50 @@ def build(night: Night, lists: dict[str, list[str]], reasons: list[tuple[object,
     return Built(night, counts, decide.run(night))
 
 
+def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Night], Built]) -> Built:
+    """A night of a toy shop that `make` takes through dbt once for all test processes. A test that changes it copies
+    it first.
+    """
+
+    def built(folder: Path) -> None:
+        made = make(Night(write_shop(folder), RUN_DATE))
+        (folder / "returned.json").write_text(json.dumps([made.features, made.decide]))
+
+    folder = once(factory, name, built)
+    counts, decided = json.loads((folder / "returned.json").read_text())
+    return Built(Night(load_shop(folder / "shop.yaml"), RUN_DATE), counts, decided)
+
+
 @pytest.fixture(scope="session")
 def toy_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    night = Night(write_shop(tmp_path_factory.mktemp("toy")), RUN_DATE)
-    write_raw(night)
-    return build(night, TOY_LISTS, TOY_REASONS)
+    def make(night: Night) -> Built:
+        write_raw(night)
+        return build(night, TOY_LISTS, TOY_REASONS)
+
+    return shared(tmp_path_factory, "toy", make)
+
+
+@pytest.fixture(scope="session")
+def record(toy_night: Built) -> Recorded:
+    return Recorded(toy_night.night, toy_night.target)
+
+
+@pytest.fixture(scope="module")
+def recorded_dbt(record: Recorded) -> Iterator[None]:
+    """In this module the statements that dbt ran for the toy night are run instead of dbt."""
+    with record.instead_of_dbt():
+        yield
+
+
+def unless_thorough(record: Recorded) -> AbstractContextManager[None]:
+    return nullcontext() if THOROUGH else record.instead_of_dbt()
+
+
+@pytest.fixture(scope="module")
+def dbt_if_thorough(record: Recorded) -> Iterator[None]:
+    """For what is about files that dbt itself may leave: `recorded_dbt` in the quick tests alone."""
+    with unless_thorough(record):
+        yield
 
 
 def _at(text: str) -> datetime:
@@ -210,9 +256,7 @@ HARD_CUSTOMERS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    night = Night(write_shop(tmp_path_factory.mktemp("hard")), RUN_DATE)
+def make_hard(night: Night) -> Built:
     names = [str(row["customer_id"]) for row in HARD_CUSTOMERS]
     plain = [name for name in names if name not in {"both", "silent", "today", "ends", "borrowed"}]
     write_raw(
@@ -297,3 +341,10 @@ def hard_night(tmp_path_factory: pytest.TempPathFactory) -> Built:
         ],
     )
     return build(night, {name: ["popular green", "popular black"] for name in names if name not in {"listless", "kid"}})
+
+
+@pytest.fixture(scope="session")
+def hard_night(record: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Built by dbt where tests are thorough."""
+    with unless_thorough(record):
+        return shared(tmp_path_factory, "hard", make_hard)

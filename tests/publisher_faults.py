@@ -175,8 +175,8 @@ def names_of_steps(folder: Path) -> list[str]:
     return [name for name, *_ in steps.taken]
 
 
-def every_fault(folder: Path) -> Findings:
-    """Each fault at each step of a publish, then the same fault at the same step of the next attempt, then a clean one.
+def every_fault(folder: Path, every: int) -> Findings:
+    """Each fault at each step, or each `every`th, then the same one at that step of the next attempt, then a clean one.
 
     After every one of them the day is either not published at all or published whole, and the day before is untouched.
     """
@@ -187,7 +187,7 @@ def every_fault(folder: Path) -> Findings:
     faults = {**dict.fromkeys(KILLS), **FAILURES}
     for name in faults:
         findings.trials[name] = 0
-        for at, step in enumerate(steps, start=1):
+        for at, step in [*enumerate(steps, start=1)][::every]:
             if name in ONLY_WRITES and step != "write":
                 continue
             findings.trials[name] += 1
@@ -309,5 +309,5 @@ def who_published(night: Night) -> str:
 
 
 if __name__ == "__main__":
-    found = every_fault(Path(sys.argv[1]))
+    found = every_fault(Path(sys.argv[1]), every=int(sys.argv[2]))
     print(json.dumps({"steps": found.steps, "trials": found.trials, "wrong": found.wrong}))

@@ -28,6 +28,7 @@ from api_delivery import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from thorough import tries
 from tool_servers import FAULTS, KEY, Braze, Klaviyo, Server, running
 
 from recsys.config import load_shop
@@ -672,7 +673,7 @@ def check_laws(server: Server, night: Night, channel: str, ids: list[str], journ
     assert sorted(accounted) == sorted(ids)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(KINDS, min_size=1, max_size=17), MISFORTUNE)
 def test_braze_gets_every_record_at_most_once_and_every_good_one(kinds: list[str], faults: list[str]) -> None:
     ids = [f"{kind}{row:02}" for row, kind in enumerate(kinds)]
@@ -685,7 +686,7 @@ def test_braze_gets_every_record_at_most_once_and_every_good_one(kinds: list[str
         assert doubts <= sum(not fault.startswith(("429", "ok")) for fault in faults)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(KINDS, min_size=1, max_size=6), min_size=1, max_size=4), MISFORTUNE)
 def test_klaviyo_gets_every_record_at_most_once_and_doubt_is_settled_by_its_jobs(
     kinds: list[list[str]], faults: list[str]

@@ -23,6 +23,8 @@ from recsys.config import load_shop
 from recsys.night import Night
 from recsys.tables import write_parquet
 
+pytestmark = pytest.mark.thorough
+
 MARK = "kanarie"
 PHONE = "+4915199907"
 MARKS = (MARK, PHONE.removeprefix("+49"))
@@ -235,7 +237,6 @@ BREAKS = [
 ]
 
 
-@pytest.mark.thorough
 def test_a_night_that_goes_well_tells_nobodys_data(green: Shop) -> None:
     assert found_in(green.printed.encode()) == []
     assert leaks(green.night) == {}
@@ -263,7 +264,6 @@ def test_files_are_0600_and_folders_0700(green: Shop) -> None:
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(("stage", "spoil", "kind"), BREAKS, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_a_night_that_goes_wrong_tells_nobodys_data(
     night: Night, stage: str, spoil: Callable[[Night], None], kind: str

@@ -60,7 +60,7 @@ PEOPLE = ("ann", "ben", "cat", "dan", "eve", "fay", "gus", "hal")
 
 
 @pytest.fixture(scope="module")
-def chosen(tmp_path_factory: pytest.TempPathFactory) -> Night:
+def chosen(recorded_dbt: None, tmp_path_factory: pytest.TempPathFactory) -> Night:
     """The night of these eight, up to its finished files. All may be mailed; eve does not allow personalisation."""
     night = Night(write_shop(tmp_path_factory.mktemp("chosen")), RUN_DATE)
     consent = ROWS["consents"][0]

@@ -9,6 +9,7 @@ import pytest
 from dbt_nights import Built
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import tries
 
 from recsys.ingest.clocks import country_zones, stretches, zone, zone_names, zone_offsets
 
@@ -111,7 +112,7 @@ def test_on_days_when_clocks_change_the_window_is_what_the_clock_shows(opened: O
     assert split < len(days) * len(HOURS) / 4
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(25), deadline=None)
 @given(
     day=st.dates(date(2025, 1, 1), date(2029, 12, 31)),
     names=st.lists(st.sampled_from(zone_names()), min_size=1, max_size=4, unique=True),

@@ -9,6 +9,7 @@ from dbt_nights import Built
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from permission_oracle import CHANNELS, Oracle
+from thorough import tries
 
 from recsys.vocabulary import ContactChannel
 
@@ -157,7 +158,7 @@ def rows_of(columns: str, rows: Iterable[tuple[object, ...]]) -> list[dict[str, 
     return [dict(zip(columns.split(), row, strict=True)) for row in rows]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(customers=customer_lists, consents=consent_lists, suppressions=suppression_lists, preferences=preference_lists)
 def test_unknown_means_no_and_the_first_reason_is_given(
     rules: Rules,

@@ -4,13 +4,17 @@ import re
 import shutil
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
-from dbt_nights import TOY_LISTS, TOY_REASONS, Built, recommend
+import report_night
+from airflow_run import night_tree
+from dbt_nights import TOY_LISTS, TOY_REASONS, Built, make_hard, recommend
+from recorded_dbt import Recorded
 from toy import RUN_DATE, write_shop
 
-from recsys import decide
+from recsys import decide, features
 from recsys.channels.wording import Wording
 from recsys.database import connect, small_frame
 from recsys.errors import FeaturesFailed, StageInputMissing, SumsDoNotReconcile
@@ -219,8 +223,9 @@ def test_the_stage_counts_every_status_of_every_channel(toy_night: Built) -> Non
 
 
 @pytest.mark.thorough
-def test_a_night_that_failed_is_decided_again_with_the_same_bytes(toy_night: Built) -> None:
-    night = toy_night.night
+def test_a_night_that_failed_is_decided_again_with_the_same_bytes(toy_night: Built, tmp_path: Path) -> None:
+    night = report_night.copied(toy_night.night, tmp_path / "shop")
+    features.run(night)
     before = {path: sha256_of(path) for path in night.decisions.iterdir()}
     assert {path.stem for path in before} == set(decide.HANDED_ON)
 
@@ -235,6 +240,18 @@ def test_a_night_that_failed_is_decided_again_with_the_same_bytes(toy_night: Bui
     recommend(night, TOY_LISTS, TOY_REASONS)
     assert decide.run(night) == toy_night.decide
     assert {path: sha256_of(path) for path in night.decisions.iterdir()} == before
+
+
+@pytest.mark.thorough
+def test_what_dbt_ran_for_one_night_makes_another_as_dbt_does(
+    hard_night: Built, record: Recorded, tmp_path: Path
+) -> None:
+    """Other tests build their nights so, without starting dbt: test it where dbt built the night to compare with."""
+    assert (hard_night.target / "manifest.json").is_file()
+    with record.instead_of_dbt():
+        again = make_hard(Night(write_shop(tmp_path), RUN_DATE))
+    assert (again.features, again.decide) == (hard_night.features, hard_night.decide)
+    assert night_tree(again.night.folder) == night_tree(hard_night.night.folder)
 
 
 @pytest.mark.parametrize(

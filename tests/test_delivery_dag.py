@@ -151,6 +151,7 @@ def test_files_wait_for_a_person_who_has_seen_the_page(tmp_path: Path) -> None:
     assert "waits for approval" in run.night.page.read_text()
 
 
+@pytest.mark.thorough
 @with_sshd
 def test_a_connection_of_airflow_opens_the_target_and_is_printed_nowhere(tmp_path: Path) -> None:
     inbox, home = Inbox(tmp_path / "inbox"), tmp_path / "airflow"

@@ -13,6 +13,7 @@ from channel_contract import item
 from dbt_nights import Built
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import tries
 from tool_contract import person, put, tool
 
 from recsys.channels.tool_file import ToolFile
@@ -107,7 +108,7 @@ def apply(state: dict[str, tuple[object, ...]], channel: ToolFile, files: Path, 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
 @given(nights=st.lists(st.tuples(exported, outcomes), min_size=1, max_size=4))
 @settings(
-    max_examples=12,
+    max_examples=tries(12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )

@@ -28,7 +28,9 @@ def rehearsed(shop: Shop) -> Iterator[tuple[Rehearsal, list[Finding], tuple[Pros
 
 
 @pytest.fixture(scope="module")
-def toy_rehearsal(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, list[Finding], tuple[Prospect, ...]]:
+def toy_rehearsal(
+    dbt_if_thorough: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Shop, list[Finding], tuple[Prospect, ...]]:
     shop = toy.write_shop(tmp_path_factory.mktemp("shop"))
     (shop.root / f"{REHEARSAL}dead" / "raw").mkdir(parents=True)
     with rehearsed(shop) as (rehearsal, found, made):

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import tries
 
 from recsys.config import Shop, load_shop
 from recsys.erasure.screen import Screen
@@ -247,7 +248,7 @@ WHO = st.sampled_from(["K17", "K1", "K2", "K171", "17"])
 
 
 @given(rows=st.lists(st.tuples(WHO, TEXTS, TEXTS), max_size=12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(25), deadline=None)
 def test_rows_of_everybody_else_are_read_back_as_they_were(
     rows: list[tuple[str, str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -23,7 +23,7 @@ ADS = [
     | {"rows": "delta", "options": {"audience_name": "nightly tea lovers"}},
 ]
 EVERY = [*CHANNELS, *ADS]
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("recorded_dbt")]
 
 
 def with_every_channel(path: Path) -> Shop:

@@ -32,7 +32,7 @@ def add_line(night: Night, at: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
+def night(recorded_dbt: None, tmp_path_factory: pytest.TempPathFactory) -> Night:
     night = Night(write_shop(tmp_path_factory.mktemp("fold")), RUN_DATE)
     write_raw(night)
     features.derive(night)

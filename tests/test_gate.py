@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import tries
 
 from expectations import companions, facts, gate, permission, recount, shape, suites, volume
 from expectations import evidence as evidence_of
@@ -286,7 +287,7 @@ def test_a_file_that_is_written_any_other_way_is_not_canonical(content: bytes) -
     assert not read_finished(content).is_canonical
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(50), deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=5))
 def test_a_canonical_file_gives_back_its_cells(rows: list[tuple[str, str]]) -> None:
     frame = pl.DataFrame(rows, schema={"a": pl.String, "b": pl.String}, orient="row")

@@ -14,6 +14,7 @@ from channel_contract import SCHEMAS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from thorough import tries
 
 from recsys.channel_settings import Channel
 from recsys.channels.google_customer_match import GoogleCustomerMatch
@@ -217,7 +218,7 @@ def of_file(channel: HashedAudience, folder: Path, what: str) -> set[tuple[str, 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(given_=nights)
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=tries(6))
 def test_deltas_in_order_give_the_full_files_of_the_last_night(
     shop: Shop, tmp_path_factory: pytest.TempPathFactory, kind: str, given_: list[dict[str, Any]]
 ) -> None:

@@ -70,7 +70,7 @@ def was_in(night: Night, name: str, *people: tuple[str, str, str | None]) -> Non
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(recorded_dbt: None, tmp_path_factory: pytest.TempPathFactory) -> Built:
     path = toy.write_shop(tmp_path_factory.mktemp("ads")).path
     path.write_text(path.read_text().rstrip() + SHOP)
     night = Night(load_shop(path), toy.RUN_DATE)

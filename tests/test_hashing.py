@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import tries
 
 from recsys.channels.hashing import MACROS, define_hash_forms
 from recsys.database import connect
@@ -100,7 +101,7 @@ codes = st.sampled_from(["1", "49", "44", "358"])
 phones = st.builds("+{}{}".format, codes, st.from_regex(r"[1-9][0-9]{6,10}", fullmatch=True))
 spaces = st.text(" \t\u00a0\u200b\u202f", max_size=3)
 hashes = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
-law = settings(deadline=None, max_examples=15)
+law = settings(deadline=None, max_examples=tries(15))
 
 
 @given(texts=st.lists(st.one_of(st.text(max_size=20), emails, phones, hashes), min_size=10, max_size=30))

@@ -8,6 +8,7 @@ import pytest
 from dbt_nights import Built
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import tries
 
 from recsys.database import connect, small_frame
 
@@ -112,7 +113,7 @@ def searched(customers: set[str], sightings: list[Sighting]) -> dict[str, tuple[
         found |= {one: (customer, distance) for one, (_, customer) in ring.items()}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     customers=st.sets(st.sampled_from(IDS[:4])),
     sightings=st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS), st.integers(0, 3)), max_size=14),

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import tries
 
 from recsys.config import Recommend
 from recsys.evaluation.individuality import (
@@ -102,7 +103,7 @@ def test_the_sentence_follows_from_the_intervals(gain, lift, sentence) -> None:
     assert Individuality(gain, lift).sentence == sentence
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(50), deadline=None)
 @given(sizes=st.lists(st.integers(0, 9), max_size=5), seed=st.integers(0, 10))
 def test_everybody_gets_another_one_of_their_segment_and_is_anothers(sizes: list[int], seed: int) -> None:
     segments = pl.DataFrame(

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from lint_corpus import BASES, DELIMITED, Base, Case
+from thorough import tries
 
 from recsys.errors import ConfigError
 from recsys.lint import RULES, Finding, Report, audience_name_findings, kinds, lint
@@ -225,7 +226,7 @@ def test_the_command_explains_itself_and_its_mistakes(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-BROKEN = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BROKEN = settings(max_examples=tries(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @BROKEN
@@ -279,7 +280,7 @@ def test_a_byte_that_is_none_of_text_is_always_found(
     assert linted(path, base) & {"encoding", "line_ends"}
 
 
-@settings(BROKEN, max_examples=60)
+@settings(BROKEN, max_examples=tries(60))
 @given(base=st.sampled_from(BASES), chance=st.randoms(use_true_random=False), junk=st.binary(max_size=6))
 def test_whatever_stands_in_a_file_the_linter_answers(
     base: Base, chance: random.Random, junk: bytes, tmp_path: Path

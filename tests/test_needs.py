@@ -23,7 +23,7 @@ Row = tuple[object, ...]
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
+def night(recorded_dbt: None, tmp_path_factory: pytest.TempPathFactory) -> Night:
     made = needs_night.write_night(tmp_path_factory.mktemp("needs"))
     features.run(made)
     recommend.run(made)

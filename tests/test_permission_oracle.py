@@ -1,4 +1,4 @@
-"""50,000 people made up, through the real dbt models and the re-count: nobody is treated other than the oracle says."""
+"""Thousands of people made up, through the models and the re-count: nobody is treated other than the oracle says."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,13 +8,14 @@ import pytest
 from dbt_nights import Built, build
 from permission_oracle import CHANNELS, Oracle
 from permission_people import MIN_ITEMS, World, imagine, write_night
+from thorough import THOROUGH
 
 from expectations import learnt, permission, reasons, unheard
 from expectations.facts import gather as gather_facts
 from expectations.permission import Permissions
 from recsys.vocabulary import Status
 
-PEOPLE = 50_000
+PEOPLE = 50_000 if THOROUGH else 10_000
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(recorded_dbt: None, world: World, tmp_path_factory: pytest.TempPathFactory) -> Built:
     night = write_night(tmp_path_factory.mktemp("people"), world)
     products = ["green", "black", "mint"]
     return build(night, {name: [f"popular {p}" for p in products[:n]] for name, n in world.items.items()})

@@ -28,6 +28,7 @@ from publisher_faults import (
     tree,
     who_published,
 )
+from thorough import THOROUGH
 
 from recsys import manifest, publisher
 from recsys.errors import AlreadyPublished, CannotPublish, Fenced, NotAudited, RecsysError, Transient
@@ -276,8 +277,10 @@ def test_a_folder_inside_the_final_folder_is_refused(night: Night) -> None:
 
 
 def test_whatever_step_is_killed_or_fails_the_day_is_whole_or_not_there(memory: Path) -> None:
+    """Every fifth step; every single one where tests are thorough."""
     script = Path(__file__).with_name("publisher_faults.py")
-    done = subprocess.run([sys.executable, script, memory], capture_output=True, text=True, check=True)
+    every = 1 if THOROUGH else 5
+    done = subprocess.run([sys.executable, script, memory, str(every)], capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     print(
         f"{found['steps']} steps; trials, each followed by the same fault again and a clean attempt: {found['trials']}"
@@ -285,7 +288,7 @@ def test_whatever_step_is_killed_or_fails_the_day_is_whole_or_not_there(memory: 
     assert found["wrong"] == []
     assert found["steps"] >= 60
     everywhere = ("killed", "disk full once", "disk full from then on", "i/o error once", "i/o errors from then on")
-    assert all(found["trials"][name] == found["steps"] for name in everywhere)
+    assert {found["trials"][name] for name in everywhere} == {len(range(0, found["steps"], every))}
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from implicit.cpu.als import AlternatingLeastSquares
 from polars.testing import assert_frame_equal
 from scipy.sparse import csr_matrix
+from thorough import tries
 
 from recsys.config import Recommend
 from recsys.models import contributions as parts
@@ -118,7 +119,7 @@ def test_they_are_the_contributions_that_the_library_finds_one_by_one():
         assert dict(ours.select("because_product_id", "share").rows()) == pytest.approx(shares, abs=1e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     factors=st.integers(1, 8),
@@ -180,7 +181,7 @@ def test_the_rounds_alone_leave_scores_behind_that_no_reasons_add_up_to():
     assert np.abs(library.user_factors - model._library.user_factors).max() > 1e-3
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 @given(
     pairs=st.dictionaries(
         st.tuples(st.sampled_from("abcd"), st.sampled_from("stuvwxyz")),

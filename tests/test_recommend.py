@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import tries
 from toy import ROWS, RUN_DATE, write_shop
 
 from recsys import recommend
@@ -526,7 +527,7 @@ names = st.sampled_from([f"c{i}" for i in range(5)])
 things = [f"p{i}" for i in range(7)]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=tries(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     weights=st.dictionaries(st.tuples(names, st.sampled_from(things)), st.sampled_from([0.0, 0.05, 1.0, 9.0])),
     bought=st.sets(st.tuples(names, st.sampled_from(things))),

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import tries
 
 from expectations import evidence as evidence_of
 from expectations import facts, learnt, permission, recount
@@ -396,7 +397,7 @@ STATEMENTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(STATEMENTS)
 def test_newest_statements_agree_with_reading_them_one_by_one(
     statements: list[tuple[str, str, str, int, int | None]],

@@ -13,6 +13,7 @@ from channel_contract import item, only, recipient, write_decisions
 from dbt_nights import Built
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import tries
 
 from expectations import evidence as evidence_of
 from expectations import removals
@@ -109,7 +110,7 @@ def night_of_people(draw: st.DrawFn) -> tuple[dict[str, str], dict[str, str], bo
 
 
 @given(nights=st.lists(night_of_people(), min_size=1, max_size=5))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_files_applied_night_after_night_leave_exactly_tonights_recipients(
     models: Models, nights: list[tuple[dict[str, str], dict[str, str], bool]]
 ) -> None:

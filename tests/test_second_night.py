@@ -30,7 +30,7 @@ def said(customer_id: str, topic: str, at: str) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def second(toy_night: Built, tmp_path_factory: pytest.TempPathFactory) -> Night:
+def second(recorded_dbt: None, toy_night: Built, tmp_path_factory: pytest.TempPathFactory) -> Night:
     """The first night was published to Ann and Ben. Since then Ben withdrew, Ann has another address, and Dan's bounce
     is forgotten. Ann and Dan said long ago that they are interested in tea; Dan was asked a month ago, Cat in secret.
     """

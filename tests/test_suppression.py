@@ -12,6 +12,7 @@ import pytest
 import toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import tries
 
 from expectations import evidence as evidence_of
 from expectations import permission, recount
@@ -56,7 +57,7 @@ def found(night: Night) -> list[tuple[str, str, str]]:
 
 
 @given(secret=st.binary(min_size=32, max_size=200), text=st.text())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 def test_duckdb_hashes_like_pythons_hmac(secret: bytes, text: str) -> None:
     text = text.encode(errors="ignore").decode()
     expected = hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
@@ -245,7 +246,7 @@ IDS = st.sampled_from(["ann", "ben", "cat", "dan"])
 
 
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=tries(12), deadline=None)
 def test_the_gate_finds_the_same_on_its_own(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Python's hmac and polars against DuckDB, on people who share, change and write addresses differently."""
     shop = toy.write_shop(tmp_path_factory.mktemp("shop"))

@@ -1,7 +1,6 @@
 """Targets that are real servers: OpenSSH's SFTP and an S3 API, both on loopback."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from delivery_faults import DELIVERED, MARKER, Inbox, every_kill, night_with_target, outcomes
 from outside_servers import SSHD, SftpServer, new_key, s3_server, sftp_server
 from publisher_faults import CHANNEL
+from thorough import THOROUGH
 
 from recsys.delivery.credentials import Connection, variable_of
 from recsys.delivery.journal import Journal
@@ -20,7 +20,7 @@ from recsys.errors import CannotDeliver, ConfigError, DeliveryInDoubt, RecsysErr
 from recsys.night import Night
 
 with_sshd = pytest.mark.skipif(SSHD is None, reason="no sshd here; Debian: apt-get install openssh-server")
-EVERY = 1 if os.environ.get("RECSYS_THOROUGH") else 5
+EVERY = 1 if THOROUGH else 5
 SECRET = "s3cr3t-and-long"
 
 

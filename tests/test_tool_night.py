@@ -14,6 +14,7 @@ from recsys.why.story import tell
 
 
 @pytest.mark.thorough
+@pytest.mark.usefixtures("recorded_dbt")
 def test_two_nights_of_every_kind_pass_the_gate_and_the_second_says_what_changed(tmp_path: Path) -> None:
     """Ann and Ben are exported on the first night; before the second Ben withdraws. Nothing else changes."""
     shop = write_shop(tmp_path)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_recommend import rules
+from thorough import tries
 
 from recsys.models.popular import PopularList
 from recsys.models.recommender import LIST_SCHEMA, Recommender
@@ -163,7 +164,7 @@ def by_hand(
     return kept[:k]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(
     scores=st.dictionaries(st.tuples(st.sampled_from(people), st.sampled_from(things)), st.integers(1, 9), max_size=24),
     belongs=st.lists(st.sets(st.sampled_from(subjects)), min_size=12, max_size=12),
@@ -209,7 +210,7 @@ def _is_demoted(told: dict[tuple[str, str], tuple[str, float | None]], customer:
     return any(told.get((customer, topic), ("",))[0] == "demote" for topic in topics)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     told=st.dictionaries(
         st.tuples(st.sampled_from(people), st.sampled_from(["tea", "tools", "herbs", "tea > green"])),

@@ -4,6 +4,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from thorough import tries
 
 from recsys.models.popular import PopularList
 from recsys.models.recommender import EVERYTHING, LIST_SCHEMA
@@ -103,7 +104,7 @@ a_pair = st.tuples(st.sampled_from(CUSTOMERS.to_list()), st.sampled_from(PRODUCT
 a_topic = st.tuples(st.sampled_from(CUSTOMERS.to_list()), st.sampled_from(["tea", "organic", "tools"]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     scores=st.dictionaries(a_pair, st.sampled_from([0.5, 1.0, 2.0])),
     candidates=st.sets(st.sampled_from(PRODUCTS.to_list()), min_size=1),

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from scipy.sparse import csr_matrix
+from thorough import tries
 from twostage_shop import DRINKERS, END, SETTINGS, TEAS, TOOLS, USERS, events, history, lesson, products, ranker
 
 from recsys.errors import ModelError
@@ -148,7 +149,7 @@ def test_the_same_rows_in_any_order_give_the_same_bytes(threads, taught, tmp_pat
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=tries(12), deadline=None)
 @given(
     n=st.integers(0, 30),
     asked=st.lists(st.sampled_from([*EVERYBODY, "nobody"]), max_size=6),

@@ -21,11 +21,11 @@ from recsys.night import Night
 
 FIRST, NEXT = date(2026, 8, 31), date(2026, 9, 1)
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("recorded_dbt")]
 
 
 @pytest.fixture(scope="module")
-def shop_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop_file(recorded_dbt: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weekly")
     write_demo(folder, customers=600, through=NEXT, progress=lambda _said: None)
     text = (REPOSITORY / "examples" / "demo" / "shop.yaml").read_text(encoding="utf-8")

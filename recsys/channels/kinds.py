@@ -40,8 +40,9 @@ def find(name: object) -> "type[Kind] | None":
     """
     if not isinstance(name, str):
         return None
-    own = {point.name: point.value for point in entry_points(group=GROUP)}
-    value = BUILT_IN.get(name) or own.get(name)
+    value = BUILT_IN.get(name)
+    if value is None:  # only then: it reads what every installed package says of itself
+        value = {point.name: point.value for point in entry_points(group=GROUP)}.get(name)
     return _loaded(name, value) if value else None
 
 

@@ -34,6 +34,7 @@ def zone_names() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name != _UNKNOWN))
 
 
+@cache
 def country_zones() -> pl.DataFrame:
     """country (ISO 3166-1 alpha-2) and zone: every zone that is used in the country today; ordered."""
     lines = files(_PACKAGE).joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8").splitlines()
@@ -43,6 +44,7 @@ def country_zones() -> pl.DataFrame:
     ).sort("country", "zone")
 
 
+@cache
 def zone_offsets(run_date: date) -> pl.DataFrame:
     """zone, since, until (UTC, half-open) and offset_seconds (local minus UTC): what every zone's clocks show.
 

@@ -1,13 +1,14 @@
 """Maps the rows of one landed file onto a contract: column expressions, casts, and every check a row must pass."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import duckdb
 
 from recsys.config import TableSource
 from recsys.contracts import Column, Contract, SqlType
-from recsys.database import copy_to_parquet, literal, quoted
+from recsys.database import connect, copy_to_parquet, literal, quoted
 from recsys.errors import SourceRefused
 from recsys.files import write_json
 
@@ -243,17 +244,22 @@ def _not_sql(con: duckdb.DuckDBPyConnection, source: TableSource) -> str:
 
 def _refuse_changing(con: duckdb.DuckDBPyConnection, source: TableSource) -> None:
     """Raise duckdb.BinderException for an expression whose value differs from run to run."""
-    changing = {
-        row[0]
-        for row in con.execute(
-            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
-        ).fetchall()
-    } | {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
+    changing = _changing_functions()
     for name, expression in [*source.skip.items(), *source.columns.items()]:
         words = _names_in(con, expression, "column_names") - {column.lower() for column in _columns(con)}
         used = sorted(changing & (_names_in(con, expression, "function_name") | words))
         if used:
             raise duckdb.BinderException(f"{name} uses {used[0]}(), whose value changes from run to run")
+
+
+@cache
+def _changing_functions() -> frozenset[str]:
+    with connect() as con:
+        found = con.execute(
+            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
+        ).fetchall()
+    words = ("current_date", "current_time", "current_timestamp", "localtime", "localtimestamp")
+    return frozenset((*(row[0] for row in found), *words))
 
 
 def _names_in(con: duckdb.DuckDBPyConnection, expression: str, part: str) -> set[str]:
