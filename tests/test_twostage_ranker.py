@@ -15,12 +15,13 @@ from thorough import tries
 from twostage_shop import DRINKERS, END, SETTINGS, TEAS, TOOLS, USERS, events, history, lesson, products, ranker
 
 from recsys.errors import ModelError
+from recsys.models.recommender import LIST_SCHEMA
 from recsys.twostage import candidates
 from recsys.twostage import ranker as module
 from recsys.twostage.candidates import Counts, Sources
 from recsys.twostage.features import NAMES, Features
 from recsys.twostage.history import History
-from recsys.twostage.lists import SOURCED_SCHEMA, rank
+from recsys.twostage.lists import rank
 from recsys.twostage.neighbours import alike, dense_highest, highest, together
 from recsys.twostage.pool import Pool
 from recsys.twostage.purchases import Purchases
@@ -34,10 +35,6 @@ DRINKER, USER = "c03", f"c{DRINKERS + 3:02}"
 @pytest.fixture(scope="module")
 def taught() -> Ranker:
     return ranker()
-
-
-def _bought() -> pl.DataFrame:
-    return events().select("customer_id", "product_id").unique()
 
 
 def _neighbours(matrix: csr_matrix, product: str) -> set[str]:
@@ -103,7 +100,6 @@ def test_a_tea_drinker_gets_teas_and_a_tool_user_tools(taught):
     assert set(lists.filter(is_drinker)["product_id"]) <= {"green", *TEAS}
     assert set(lists.filter(~is_drinker)["product_id"]) <= set(TOOLS)
     assert lists.filter(is_drinker, product_id="green").height == DRINKERS
-    assert lists.filter(source="buy_again").join(_bought(), on=["customer_id", "product_id"], how="anti").is_empty()
 
 
 def test_without_what_they_have_a_list_is_all_individual(taught):
@@ -111,7 +107,6 @@ def test_without_what_they_have_a_list_is_all_individual(taught):
     have = past.events.select("customer_id", "product_id").unique()
     lists = rank(past, taught, EVERYBODY, have, 3)
     assert lists.height
-    assert set(lists["source"]) == {"individual"}
     assert lists.join(have, on=["customer_id", "product_id"], how="semi").is_empty()
 
 
@@ -158,7 +153,7 @@ def test_the_same_rows_in_any_order_give_the_same_bytes(threads, taught, tmp_pat
 def test_laws_of_every_list(taught, n, asked, barred):
     excluded = pl.DataFrame(barred, schema=NOTHING.schema, orient="row")
     lists = rank(history(), taught, pl.Series(asked, dtype=pl.String), excluded, n)
-    assert lists.schema == SOURCED_SCHEMA
+    assert lists.schema == LIST_SCHEMA
     assert (lists.group_by("customer_id").len()["len"] <= n).all()
     assert set(lists["customer_id"]) == (set(asked) - {"nobody"} if n else set())
     assert not lists.select("customer_id", "product_id").is_duplicated().any()

@@ -10,14 +10,9 @@ from recsys.twostage.history import History
 from recsys.twostage.pool import Pool
 from recsys.twostage.ranker import Ranker
 
-INDIVIDUAL, BUY_AGAIN = "individual", "buy_again"
-
-SOURCED_SCHEMA = pl.Schema(LIST_SCHEMA | {"source": pl.String()})
-"""LIST_SCHEMA with where a product came from: `buy_again` when the customer bought it before, else `individual`."""
-
 
 def rank(history: History, ranker: Ranker, customers: pl.Series, excluded: pl.DataFrame, n: int) -> pl.DataFrame:
-    """The n best eligible products of each of these customers, as SOURCED_SCHEMA.
+    """The n best eligible products of each of these customers, as LIST_SCHEMA.
 
     `excluded` (customer_id, product_id) are pairs that may not be named. Lists may be shorter than n, and a customer
     without any event has no row. Every score is above 0; among equal ones the smaller product_id goes first. Scores
@@ -32,19 +27,18 @@ def rank_of(pool: Pool, ranker: Ranker, customers: pl.Series, excluded: pl.DataF
     asked = np.flatnonzero(purchases.customers.is_in(customers.unique().implode()).to_numpy()).astype(np.int32)
     barred = purchases.marked(excluded)
     if n < 1 or not len(asked):
-        return SOURCED_SCHEMA.to_frame()
+        return LIST_SCHEMA.to_frame()
 
     def best(pairs: Candidates) -> tuple[NDArray[np.generic], ...]:
         chosen, scores = ranker.best(pairs.customer, pairs.product, pool.features.of(pairs), n)
-        return pairs.customer[chosen], pairs.product[chosen], scores, pairs.entry[chosen] >= 0
+        return pairs.customer[chosen], pairs.product[chosen], scores
 
     parts = pool.sources.each(asked, barred, best)
-    customer, product, score, is_known = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    customer, product, score = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return pl.DataFrame(
         {
             "customer_id": purchases.customers.gather(customer),
             "product_id": purchases.products.gather(product),
             "score": score,
-            "source": np.where(is_known, BUY_AGAIN, INDIVIDUAL),
         }
-    ).match_to_schema(SOURCED_SCHEMA)
+    ).match_to_schema(LIST_SCHEMA)
