@@ -108,6 +108,18 @@ def test_every_kind_of_the_product_is_called_as_its_class_says(name: str) -> Non
     assert kind.contact_channels
 
 
+@pytest.mark.parametrize("name", kinds.BUILT_IN)
+def test_the_page_speaks_of_the_files_that_a_kind_has_and_of_no_others(tmp_path: Path, name: str) -> None:
+    kind = kinds.kind_of(name)
+    [audience] = render.audiences(with_channel(tmp_path, kind=name, slots=2))[:1]
+    files = " ".join(audience.files(RUN_DATE))
+    words = " ".join((*kind.leaving, *kind.steps))
+    for what in ("remove", "clear", "optout", "catalogue"):
+        has, told = f"_{what}_" in files, f"_{what}_" in words or f"both {what} files" in words
+        assert has == told, what
+    assert not ("let empty cells overwrite" in words and "overwrites nothing" in words)
+
+
 @pytest.mark.parametrize(
     ("channel", "what"),
     [

@@ -35,6 +35,11 @@ class HubSpot(ToolFile):
         "timezone": "Time Zone",
     }
     limits = Limits(bytes=512_000_000, rows=1_048_575)
+    leaving = (
+        "Take the people of the file _remove_ out of your list first.",
+        "Then the file _clear_, like the audience's own: it sets rec_items to 0.",
+        "Then the audience's own file.",
+    )
     steps = (
         "Contacts > Import > File from computer > One file, one object; contacts match by Email.",
         "An empty cell overwrites nothing: show slots 1 to rec_items only.",
