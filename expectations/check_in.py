@@ -185,7 +185,10 @@ def _not_aged(night: Night, asked: pl.DataFrame, choices: Choices) -> pl.DataFra
 
 
 def _not_narrow(night: Night, asked: pl.DataFrame) -> pl.DataFrame:
-    """Rows of why narrow about a category that is not most of what the ledger says was sent."""
+    """Rows of why narrow about a category that is not most of what the ledger says was sent, or of too little.
+
+    A product counts once a night, however many channels carried it.
+    """
     products = pl.read_parquet(night.raw / "products.parquet", columns=["product_id", "category", "sensitive"])
     tops = products.filter(~pl.col("sensitive").fill_null(value=False)).select(
         "product_id", topic=levels_of("category").list.first()
@@ -197,8 +200,11 @@ def _not_narrow(night: Night, asked: pl.DataFrame) -> pl.DataFrame:
         .join(tops.with_columns(shown("topic")).drop_nulls(), on="product_id")
         .group_by("customer_id", "topic")
         .len("items")
-        .with_columns(share=pl.col("items") / pl.col("items").sum().over("customer_id"))
-        .filter(pl.col("share") > night.shop.needs.narrow_share)
+        .with_columns(everything=pl.col("items").sum().over("customer_id"))
+        .filter(
+            pl.col("everything") >= night.shop.needs.narrow_min_items,
+            pl.col("items") / pl.col("everything") > night.shop.needs.narrow_share,
+        )
     )
     narrow = asked.filter(pl.col("why") == Question.NARROW.value)
     return narrow.join(sent, on=["customer_id", "topic"], how="anti")

@@ -15,6 +15,13 @@ KEYS = ["customer_id", "rank", "product_id", "source", "context", "score", "mode
 LEADING_NOTHING = r"^[\s\p{C}\p{Z}]+"
 FORMULA = r"^[=+\-@]"
 CONTROL = r"^[\t\r\n]"
+WRITTEN = {
+    "csv": "UTF-8 without BOM, every field quoted, the same cells in every row, \\n after each",
+    "jsonl": "UTF-8 without BOM, one object of texts and nulls per line, without blanks, with the names of the first "
+    "line in its order, \\n after each",
+    "parquet": "Parquet",
+}
+"""Form of a finished file -> the one way in which it is written."""
 
 
 def tables(evidence: Evidence, facts: Facts) -> list[Check]:
@@ -106,8 +113,7 @@ def _harmless_texts(about: str, file: FinishedFile, columns: list[str]) -> Check
 
 
 def _canonical(about: str, file: FinishedFile) -> Check:
-    form = "UTF-8 without BOM, every field quoted, the same cells in every row, \\n after each"
-    detail = form if file.is_canonical else f"not {form}"
+    detail = WRITTEN[file.form] if file.is_canonical else f"not {WRITTEN[file.form]}"
     return critical(about, "written_canonically", passed=file.is_canonical, detail=detail)
 
 

@@ -9,6 +9,7 @@ from typing import IO, Any, cast
 
 import polars as pl
 
+from expectations import json_lines
 from expectations.columns import FILE_SLOT, PLAIN, TABLES, columns_of, plain_channels, slot_column, tool_channels
 from expectations.crashes import explained
 from recsys.audit import Check
@@ -21,14 +22,16 @@ CATALOGUE = "catalogue"
 
 @dataclass(frozen=True)
 class FinishedFile:
-    """A finished CSV file: all cells as text, an empty cell as null.
+    """A finished file with columns of our own: all cells as text, an empty cell as null.
 
-    `is_canonical`: its bytes are the only ones that these cells have in UTF-8 without BOM, every field quoted, quotes
-    doubled, the header always and `\\n` after every row.
+    `is_canonical`: its bytes are the only ones that these cells have in UTF-8 without BOM, in CSV with every field
+    quoted, quotes doubled and the header always, in JSON lines with the same names in every object, and `\\n` after
+    every row.
     """
 
     cells: pl.DataFrame
     is_canonical: bool
+    form: str = "csv"
 
 
 @dataclass(frozen=True)
@@ -130,15 +133,16 @@ def read_finished(content: bytes, form: str = "csv") -> FinishedFile:
     """A file of this form as text columns. Raises polars errors for what is none."""
     written = _Digest()
     if form == "jsonl":
-        cells = pl.read_ndjson(io.BytesIO(content), infer_schema_length=None).cast(pl.String)
+        cells = json_lines.read(content).cast(pl.String)
         cells.write_ndjson(cast(IO[bytes], written))
     elif form == "parquet":
-        return FinishedFile(pl.read_parquet(io.BytesIO(content)).cast(pl.String), is_canonical=True)
+        return FinishedFile(pl.read_parquet(io.BytesIO(content)).cast(pl.String), is_canonical=True, form=form)
     else:
         cells = pl.read_csv(io.BytesIO(content), infer_schema=False)
         cells.write_csv(cast(IO[bytes], written), quote_style="always")
     texts = pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)).name.keep()
-    return FinishedFile(cells.with_columns(texts), written.sha256.digest() == hashlib.sha256(content).digest())
+    is_canonical = written.sha256.digest() == hashlib.sha256(content).digest()
+    return FinishedFile(cells.with_columns(texts), is_canonical, form)
 
 
 def _finished(night: Night, name: str, content: bytes) -> FinishedFile:
@@ -146,7 +150,8 @@ def _finished(night: Night, name: str, content: bytes) -> FinishedFile:
     form = files_of(night)[name].suffix[1:]
     if content or form != "jsonl":
         return read_finished(content, form)
-    return FinishedFile(pl.DataFrame(schema=dict.fromkeys(columns_of(night.shop, name), pl.String)), is_canonical=True)
+    columns = dict.fromkeys(columns_of(night.shop, name), pl.String)
+    return FinishedFile(pl.DataFrame(schema=columns), is_canonical=True, form=form)
 
 
 def gather(night: Night) -> tuple[Evidence | None, list[Check]]:

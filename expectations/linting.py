@@ -10,12 +10,14 @@ from pathlib import Path
 from expectations.findings import critical, warning
 from recsys.audit import Check
 from recsys.channel_settings import Channel
-from recsys.lint import audience_name_findings, kinds, lint
+from recsys.lint import Finding, audience_name_findings, kinds, lint
 from recsys.night import Night
 
 CATALOGUE = "catalogue"
 CHECK_IN = "check_in_"
 WHAT = re.compile(r"(?:_(?:un)?personalised)?(?:_(?P<what>add|remove|clear|optout|catalogue))?_\d{8}(?:_\d+)?")
+DATED = re.compile(r".+_\d{8}(?:_[1-9]\d*)?")
+"""Tools take any name; ours have the night's date, so that no night's file is taken for another's."""
 
 
 def check(night: Night) -> list[Check]:
@@ -49,6 +51,8 @@ def _finished(night: Night, name: str) -> list[Path]:
 
 def _linted(path: Path, kind: str, what: str) -> Check:
     report = lint(path, kind, what)
-    said = "; ".join(f"{finding.rule}: {finding.detail}" for finding in report.findings)
+    undated = () if DATED.fullmatch(path.stem) else (Finding("file_name", "no date as in name_20260831 at the end"),)
+    findings = (*undated, *report.findings)
+    said = "; ".join(f"{finding.rule}: {finding.detail}" for finding in findings)
     detail = said or f"{report.rows:,} rows, as {kind} takes them"
-    return critical(f"lint/{path.parent.name}", path.name, passed=not report.findings, detail=detail)
+    return critical(f"lint/{path.parent.name}", path.name, passed=not findings, detail=detail)

@@ -195,11 +195,15 @@ def _interested(night: Night) -> pl.DataFrame:
 
 
 def _narrow(night: Night, products: pl.DataFrame, permissions: Permissions) -> pl.DataFrame:
-    """Pairs customer_id, top_category whose items of the ledger's nights lie in it beyond the limit."""
+    """Pairs customer_id, top_category whose items of the ledger's nights lie in it beyond the limit.
+
+    A product counts once a night, however many channels carried it.
+    """
     needs = night.shop.needs
     items = (
         pl.scan_parquet(night.raw / "ledger" / "items" / "*.parquet")
-        .select("customer_id", "product_id")
+        .select("run_date", "customer_id", "product_id")
+        .unique()
         .join(products.lazy().select("product_id", "top_category").drop_nulls(), on="product_id")
         .join(permissions.personalised.lazy(), on="customer_id", how="semi")
         .group_by("customer_id", "top_category")

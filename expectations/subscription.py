@@ -5,7 +5,6 @@ columns they may have. A tool that maps such a column takes an opt-out back, wit
 """
 
 import csv
-import io
 import re
 import unicodedata
 from itertools import pairwise
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from expectations import json_lines
 from expectations.findings import critical, found_none
 from recsys.audit import Check
 from recsys.database import connect
@@ -155,7 +155,7 @@ def columns(path: Path) -> tuple[list[str], list[str | None]]:
     if path.suffix == ".parquet":
         rows = pl.read_parquet(path)
     elif path.suffix in {".jsonl", ".json"}:
-        rows = pl.read_ndjson(path, infer_schema_length=None) if path.stat().st_size else pl.DataFrame()
+        rows = json_lines.read(path.read_bytes())
     else:
         raise ValueError(f"a finished file ends with {path.suffix}")
     flat = flattened(rows)
@@ -170,7 +170,7 @@ def flattened(rows: pl.DataFrame) -> pl.DataFrame:
         lists = [name for name, kind in rows.schema.items() if isinstance(kind, pl.List)]
         structs = [name for name, kind in rows.schema.items() if isinstance(kind, pl.Struct)]
         if "PAYLOAD" in rows.columns and rows.height:
-            decoded = pl.read_ndjson(io.BytesIO("\n".join(rows["PAYLOAD"]).encode()), infer_schema_length=None)
+            decoded = json_lines.read("\n".join(rows["PAYLOAD"]).encode())
             rows = pl.concat([rows.drop("PAYLOAD"), decoded], how="horizontal")
         elif lists:
             rows = rows.explode(lists[0])

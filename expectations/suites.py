@@ -127,7 +127,13 @@ def _counted(expectation: dict[str, Any], result: Mapping[str, Any], parameters:
     if isinstance(found, list):
         allowed = parameters.get("columns", [])
         missing, extra = len(set(allowed) - set(found)), len(set(found) - set(allowed))
-        return f"{len(found)} columns, {len(allowed)} allowed; {missing} missing, {extra} not allowed"
+        said = f"{len(found)} columns, {len(allowed)} allowed; {missing} missing, {extra} not allowed"
+        place = next(
+            (place for place, pair in enumerate(zip(found, allowed, strict=False), start=1) if pair[0] != pair[1]), 0
+        )
+        if missing or extra or not place:
+            return said
+        return f"{said}; in another order from column {place} on"
     wanted = expectation["kwargs"].get("value")
     if isinstance(wanted, dict):
         return f"{found:,} found, {parameters[wanted['$PARAMETER']]:,} expected"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from expectations import json_lines
 from expectations.columns import PLAIN
 from recsys.channel_settings import Channel
 from recsys.channels.kinds import BUILT_IN, kind_of
@@ -94,7 +95,7 @@ def _cells(path: Path) -> pl.DataFrame:
     if path.suffix == ".parquet":
         return pl.read_parquet(path)
     if path.suffix == ".jsonl":
-        return pl.read_ndjson(path, infer_schema_length=None) if path.stat().st_size else pl.DataFrame()
+        return json_lines.read(path.read_bytes())
     separator = {".csv": ",", ".txt": "\t"}[path.suffix]
     rows = pl.read_csv(path, separator=separator, infer_schema=False)
     return rows.with_columns(pl.all().replace("", None))
@@ -104,7 +105,7 @@ def _requests(path: Path) -> pl.DataFrame:
     if not path.stat().st_size:
         return pl.DataFrame()
     profiles = (
-        pl.read_ndjson(path, infer_schema_length=None)
+        json_lines.read(path.read_bytes())
         .select(pl.col("data").struct.field("attributes").struct.field("profiles").struct.field("data").explode())
         .unnest("data")
         .unnest("attributes")

@@ -4,6 +4,7 @@ Read from the finished bytes by `expectations.tool_readers`; compared with the d
 ledger. A channel of a kind that nobody can read here does not leave.
 """
 
+import re
 from datetime import timedelta
 
 import polars as pl
@@ -20,6 +21,7 @@ from recsys.channel_settings import Channel
 from recsys.night import Night
 
 NEEDED = ("", "remove", "clear")
+SLOT = re.compile(r"rec_\d+_id")
 
 
 def check(evidence: Evidence, permissions: Permissions, channel: Channel) -> list[Check]:
@@ -205,7 +207,8 @@ def _column(rows: pl.DataFrame, name: str) -> pl.DataFrame:
 
 
 def _filled(rows: pl.DataFrame) -> list[pl.Expr]:
-    return [pl.col(name).is_not_null() for name in rows.columns if name.startswith("rec_")]
+    """Whether each slot names a product, whatever else a slot says."""
+    return [pl.col(name).is_not_null() for name in rows.columns if SLOT.fullmatch(name)]
 
 
 def _beyond(rows: pl.DataFrame, those: pl.DataFrame) -> int:

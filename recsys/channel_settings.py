@@ -65,7 +65,9 @@ class Channel(Settings):
     language: LanguageTag | None = Field(
         None, description="Every sentence in this language; left out: in the recipient's own"
     )
-    options: dict[str, Any] = Field(default_factory=dict, description="What only this kind knows; see docs/channels.md")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="What only this kind knows; recsys config lists it under the kind"
+    )
     deliver: Deliver | None = Field(
         None, description="Left out: files stay under published/, and a person imports them"
     )
@@ -104,8 +106,13 @@ class Channel(Settings):
             try:
                 kind.Options(**value)
             except ValidationError as error:
-                faults = [f"{'.'.join(map(str, it['loc']))}: {it['msg']}" for it in error.errors()]
-                raise ValueError(f"options of {kind.kind}: {'; '.join(faults)}") from None
+                faults = [
+                    f"{'.'.join(map(str, it['loc']))}: "
+                    + ("no such option" if it["type"] == "extra_forbidden" else str(it["msg"]))
+                    for it in error.errors()
+                ]
+                known = ", ".join(kind.Options.model_fields) or "none"
+                raise ValueError(f"options of {kind.kind}: {'; '.join(faults)}; allowed: {known}") from None
             return value
         allowed = {
             "contact_channel": kind.contact_channels,

@@ -54,12 +54,13 @@ def config() -> None:
     """List every field of a shop file with its default, and every column that a table can have."""
     from recsys.config import Shop
     from recsys.contracts import CONTRACTS
-    from recsys.reference import fields_of
+    from recsys.reference import fields_of, kinds_of_channel
 
-    table = Table("field", "default", "what it is", title="The shop file", title_justify="left")
-    for field in fields_of(Shop):
-        table.add_row(field.name, field.default, field.description)
-    console.print(table)
+    for title, fields in (("The shop file", fields_of(Shop)), ("What each kind of channel takes", kinds_of_channel())):
+        table = Table("field", "default", "what it is", title=title, title_justify="left")
+        for field in fields:
+            table.add_row(field.name, field.default, field.description)
+        console.print(table)
     for contract in CONTRACTS.values():
         needed = ", required" if contract.required else ""
         table = Table("column", "type", "what it is", title=f"{contract.name}: {contract.grain}{needed}")

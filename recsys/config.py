@@ -210,7 +210,11 @@ class Needs(Settings):
     narrow_share: float = Field(
         0.8, gt=0, le=1, description="A person's sent items are narrow when one top category has more than this share"
     )
-    narrow_min_items: int = Field(15, ge=1, description="Fewer sent items than this in 30 nights are not judged")
+    narrow_min_items: int = Field(
+        15,
+        ge=1,
+        description="Fewer items sent in 30 nights are not judged; one counts once a night, over all channels",
+    )
     narrow_at_most: int = Field(3, ge=1, le=100, description="So many products of that category stay in a narrow list")
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The shop file's fields as rows of a reference table, read off the settings themselves."""
+"""The shop file's fields, and what each kind of channel takes, as rows of a reference table, read off the code."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from typing import get_args
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
+
+from recsys.channels import kinds
 
 HIDDEN = {"path"}
 
@@ -33,6 +35,29 @@ def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[FieldRow]:
         kind, suffix = section
         yield FieldRow(label + suffix, "", (kind.__doc__ or "").partition("\n")[0])
         yield from fields_of(kind, f"{label}{suffix}.")
+
+
+def kinds_of_channel() -> Iterator[FieldRow]:
+    """What every kind of channel takes, those of installed packages too: a row per setting and per option of its own.
+
+    Where a kind has a choice the default is the first of it; of `fields` it is what leaves when none are named.
+    """
+    for name in kinds.names():
+        kind = kinds.kind_of(name)
+        contact_channel = kind.contact_channels[0]
+        identifier = kind.default_identifier(contact_channel)
+        said = kind.default_fields(contact_channel, identifier)
+        choices = {
+            "contact_channel": (contact_channel, kind.contact_channels),
+            "format": (kind.formats[0], kind.formats),
+            "identifier": (identifier, kind.identifiers),
+            "fields": (", ".join(said), kind.fields),
+            "moments": (", ".join(kind.default_moments), kind.moments),
+            "rows": ("full", ("full", "delta") if kind.has_delta else ("full",)),
+        }
+        for setting, (default, allowed) in choices.items():
+            yield FieldRow(f"{name}: {setting}", default or "none", f"of {', '.join(allowed) or 'none'}")
+        yield from fields_of(kind.Options, f"{name}: options.")
 
 
 def _section(annotation: object) -> tuple[type[BaseModel], str] | None:

@@ -75,6 +75,11 @@ def json_lines(objects: list[Any]) -> bytes:
     return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects).encode()
 
 
+def name_twice(objects: list[Any], name: str) -> bytes:
+    """The same lines, the first of which says this name twice in one object."""
+    return json_lines(objects).replace(f'"{name}"'.encode(), f'"{name}": "x", "{name}"'.encode(), 1)
+
+
 def parquet(objects: list[dict[str, Any]]) -> bytes:
     sink = io.BytesIO()
     pl.DataFrame(objects).write_parquet(sink)
@@ -332,12 +337,12 @@ def faults_of_bytes(base: Base) -> Iterator[Case]:
         short = delimited([base.rows[0], base.rows[1][:-1], *base.rows[2:]], base.separator)
         yield Case("short row", base, short, "cell_count")
     yield Case("empty file", base, b"", "header_missing")
+    yield Case("one empty line", base, b"\n", "header_missing")
+    yield Case("empty first line", base, b"\n" + right, "header_missing")
     yield Case("no header", base, b"\n".join(lines[1:]), "header_missing")
     yield Case("header without a name", base, changed(base, add_column("", "")), "header_missing")
     if base is not GOOGLE:
         yield Case("same header twice", base, changed(base, add_column(base.rows[0][-1], "")), "header_repeated")
-    yield Case("no date in the name", base, right, "file_name", f"file{Path(base.file).suffix}")
-    yield Case("no such day in the name", base, right, "file_name", f"file_20260231{Path(base.file).suffix}")
     yield Case("spreadsheet", base, right, "file_name", f"file_{DAY}.xlsx")
     yield Case("compressed", base, right, "file_name", f"file_{DAY}.csv.gz")
     yield Case("same person twice", base, right + lines[-2] + b"\n", "identifier_repeated")
@@ -461,6 +466,7 @@ def _ours() -> Iterator[Case]:
     yield _json("person twice", CRM_JSON, [*CRM_OBJECTS, first], "identifier_repeated")
     yield _json("nobody", CRM_JSON, [{**first, "customer_id": None}, *CRM_OBJECTS[1:]], "identifier_missing")
     yield _json("price in words", CRM_JSON, [{**first, "rec_1_price": "9,90"}, *CRM_OBJECTS[1:]], "type_number")
+    yield Case("name twice in a line", CRM_JSON, name_twice(CRM_OBJECTS, "customer_id"), "header_repeated")
     yield Case("half a line", CRM_JSON, json_lines(CRM_OBJECTS)[:-9] + b"\n", "json_line")
     yield Case("blank line", CRM_JSON, json_lines(CRM_OBJECTS) + b"\n", "blank_row")
     yield Case("CR LF", CRM_JSON, json_lines(CRM_OBJECTS).replace(b"\n", b"\r\n"), "line_ends")
@@ -478,6 +484,7 @@ def _ours() -> Iterator[Case]:
 def _klaviyo() -> Iterator[Case]:
     yield from _cells(KLAVIYO)
     yield from _dates(KLAVIYO, "send_not_before")
+    yield _case("German birthday", KLAVIYO, add_column("Birthday", "31.12.1990", ""), "type_date")
     yield from _emails(KLAVIYO, "Email Address")
     yield from _phones(KLAVIYO, "Phone Number")
     yield from _subscribing(KLAVIYO, 99)
@@ -499,6 +506,8 @@ def _klaviyo_bodies() -> Iterator[Case]:
     yield _json("bare profile", base, [*right, profile(9)], "json_shape")
     yield _json("other job", base, [{"data": {**right[0]["data"], "type": "profile"}}], "json_shape")
     yield _json("no profiles", base, [body()], "json_shape")
+    for name in ("first_name", "rec_1_id"):
+        yield Case(f"{name} twice in a profile", base, name_twice(right, name), "header_repeated")
     yield _json("list of bodies", base, [right], "json_shape")
     wrong = body(profile(1))
     wrong["data"]["attributes"]["profiles"]["data"][0]["type"] = "person"
@@ -597,6 +606,9 @@ def _braze_ingestion() -> Iterator[Case]:
         "mixed_identifiers",
     )
     yield _json("two identifiers", base, [{**each, "EMAIL": "a@example.com"} for each in right], "mixed_identifiers")
+    yield Case("identifier twice in a line", base, name_twice(right, "EXTERNAL_ID"), "header_repeated")
+    field_twice = payload().replace('"rec_1_id"', '"rec_1_id": "pot", "rec_1_id"')
+    yield _json("field twice in the payload", base, [ingested(1, PAYLOAD=field_twice), *right[1:]], "header_repeated")
     yield _json("updated at", base, [{**each, "UPDATED_AT": "2026-08-31"} for each in right], "header_unknown")
     yield _json("no payload", base, [{"EXTERNAL_ID": "c1"}, {"EXTERNAL_ID": "c2"}], "header_missing")
     yield _json("no identifier", base, [{"PAYLOAD": payload()}], "header_missing")

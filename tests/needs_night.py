@@ -9,11 +9,11 @@ default, but that needs are watched for 60 days and what follows is not asked fo
 | done | a basin and a tile, the last on 2026-02-01 | bathroom finished on 2026-02-15 |
 | busy | a basin on 2026-03-25 | bathroom open |
 | again | a tile on 2026-02-01, and said on 2026-03-01 that they are interested in renovation | bathroom open |
-| fresh | coffee, once, on 2026-03-30 | coffee not_due |
+| fresh | coffee, once, on 2026-03-30; one night's 4 items came over 5 channels | coffee not_due |
 | empty | coffee, once, on 2026-03-21 | coffee due |
 | own | coffee every 30 days, the last on 2026-03-16 | coffee not_due, where others' would be |
 | shy | like done and fresh, and does not allow personalisation | none |
-| narrow | jumpers; 19 of the 20 items of the last nights were fashion | fashion limited to 3 |
+| narrow | jumpers; 19 of the 20 items of the last nights were fashion, sent over 4 channels | fashion limited to 3 |
 """
 
 from datetime import date, datetime, timedelta
@@ -134,9 +134,15 @@ def write_night(folder: Path) -> Night:
         for back in range(5)
         for rank in range(1, 5)
     ]
-    items = pl.DataFrame(sent, schema=["run_date", "rank", "product_id"], orient="row").with_columns(
+    mailed = pl.DataFrame(sent, schema=["run_date", "rank", "product_id"], orient="row").with_columns(
         channel=pl.lit("email_file"), customer_id=pl.lit("narrow")
     )
+    shorter = [
+        mailed.filter(pl.col("rank") <= slots).with_columns(channel=pl.lit(f"slots_{slots}")) for slots in (1, 2, 4)
+    ]
+    few = mailed.filter(pl.col("run_date") == date(2026, 3, 30)).with_columns(customer_id=pl.lit("fresh"))
+    few = pl.concat([few, *(few.with_columns(channel=pl.lit(f"slots_4_{number}")) for number in range(4))])
+    items = pl.concat([mailed, *shorter, few])
     items = items.select(ledger.ITEMS.schema.names()).cast(dict(ledger.ITEMS.schema))
     write_parquet(items, night.raw / "ledger" / "items" / "email_file.2026-03-30.parquet")
     return night

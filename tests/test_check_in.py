@@ -266,6 +266,14 @@ def test_a_category_that_was_not_sent_too_much_is_found(night: Night) -> None:
     assert failed(night) == {"narrow_was_sent_too_much"}
 
 
+@pytest.mark.parametrize(("nights", "found"), [(14, {"narrow_was_sent_too_much"}), (15, set())])
+def test_what_many_channels_carried_on_one_night_was_sent_once(night: Night, nights: int, found: set[str]) -> None:
+    path = night.raw / "ledger" / "items" / "past.parquet"
+    sent = pl.read_parquet(path).filter(pl.col("run_date") <= date(2026, 3, nights))
+    write_parquet(pl.concat([sent, *(sent.with_columns(channel=pl.lit(f"tool_{n}")) for n in range(5))]), path)
+    assert failed(night) == found
+
+
 @pytest.mark.parametrize(
     ("column", "value", "rule"),
     [

@@ -90,7 +90,11 @@ def put(content: dict, where: str, value: object) -> dict:
         ("channels.0.moments", ["check_in"], ["channels.0", "recommendations is missing"]),
         ("channels.0.rows", "delta", ["channels.0", "'delta'", "kind email_file has full files only"]),
         ("channels.0.language", "it", ["email_file", "language is 'it'", "en, es, fr"]),
-        ("channels.0.options", {"a": 1}, ["channels.0.options", "options of email_file", "a: Extra inputs"]),
+        (
+            "channels.0.options",
+            {"a": 1},
+            ["channels.0.options", "options of email_file: a: no such option; allowed: none"],
+        ),
         ("channels.0.deliver", {"to": "sftp://me:secret@x/"}, ["channels.0.deliver", "Put them into the connection"]),
         ("channels.0.deliver", {"to": "somewhere"}, ["channels.0.deliver.to", "'somewhere'", "allowed: a URL"]),
         ("channels.0.name", "x_optout", ["x_optout", "beside an audience"]),

@@ -223,6 +223,7 @@ def test_unit_tests_pass(second: Night) -> None:
         "customer_contactability",
         "fct_decisions",
         "fct_removals",
+        "fct_check_ins",
         "int_topics__asked",
         "int_customers__questioned",
         "int_check_ins__assigned",

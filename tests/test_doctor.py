@@ -5,19 +5,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import polars as pl
 import pytest
 import toy
 from rich.console import Console
 
+from recsys.channel_settings import Channel
+from recsys.channels.wording import Wording
 from recsys.config import Shop, load_shop
-from recsys.doctor.data import findings
+from recsys.doctor.data import _of_table, findings
 from recsys.doctor.finding import Finding
-from recsys.doctor.prospects import Prospect, prospects
+from recsys.doctor.prospects import Prospect, _spoken, prospects
 from recsys.doctor.rehearsal import Rehearsal, rehearse
 from recsys.doctor.show import show
 from recsys.errors import ErasureUnfinished
 from recsys.files import REHEARSAL
 from recsys.night import Night
+from recsys.tables import write_parquet
 
 
 @contextmanager
@@ -84,6 +88,32 @@ def test_a_refused_delivery_stops_it_and_is_told(tmp_path: Path) -> None:
         shown = io.StringIO()
         assert not show(Console(file=shown, width=200), found, made)
         assert "order_lines.csv" in shown.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("channel", "told"),
+    [
+        ({"kind": "hubspot"}, ["1 recipients read them in en instead of their own language (nl)."]),
+        ({"kind": "hubspot", "language": "de"}, []),
+        ({"kind": "hubspot", "language": "en"}, []),
+        ({"kind": "google_customer_match"}, []),
+        ({"kind": "meta_custom_audiences"}, []),
+    ],
+)
+def test_languages_without_sentences_are_told_where_reasons_are_said_in_them(
+    tmp_path: Path, channel: dict[str, str], told: list[str]
+) -> None:
+    rows = [("tool", who, language) for who, language in (("ann", "nl"), ("ben", "de-AT"), ("cat", "en"))]
+    frame = pl.DataFrame(rows, schema=["channel", "customer_id", "language"], orient="row")
+    write_parquet(frame, tmp_path / "sync_tool__recipients.parquet")
+    found = _spoken(tmp_path, Channel(name="tool", **channel), Wording())
+    assert [finding.sentence for finding in found] == told
+    assert {finding.level for finding in found} <= {"note"}
+
+
+def test_bad_rows_are_noted_and_not_missing() -> None:
+    entry = {"present": True, "rows": 9, "files": [{"bad_rows": 2}]}
+    assert _of_table("products", entry).level == "note"
 
 
 @pytest.mark.thorough

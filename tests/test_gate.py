@@ -1,5 +1,6 @@
 """The gate as a whole: what makes it red, that nothing leaves then, and that it says why without naming anybody."""
 
+import json
 import logging
 import re
 import shutil
@@ -294,6 +295,40 @@ def test_a_canonical_file_gives_back_its_cells(rows: list[tuple[str, str]]) -> N
     file = read_finished(frame.write_csv(quote_style="always").encode())
     assert file.is_canonical
     assert file.cells.rows() == [tuple(cell or None for cell in row) for row in rows]
+
+
+@pytest.mark.parametrize("columns", [1, 8, 32, 33, 44, 200])
+def test_json_lines_are_canonical_however_many_columns_they_have(columns: int) -> None:
+    names = [f"rec_{place}" for place in range(columns, 0, -1)]
+    lines = "".join(json.dumps(dict.fromkeys(names, cell), separators=(",", ":")) + "\n" for cell in ("a", None, "b"))
+    file = read_finished(lines.encode(), "jsonl")
+    assert file.is_canonical
+    assert file.cells.columns == names
+    assert file.cells.rows() == [(cell,) * columns for cell in ("a", None, "b")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"b":"1","a":"2"}',
+        '{"a":"1"}',
+        '{"a":"1","b":"2","c":"3"}',
+        '{"a":"1","a":"1","b":"2"}',
+        '{"a":1,"b":"2"}',
+        '{"a":"1", "b":"2"}',
+    ],
+)
+def test_a_line_that_is_written_any_other_way_is_not_canonical(night: Night, line: str) -> None:
+    good = '{"a":"1","b":"2"}\n'
+    assert read_finished((good + good).encode(), "jsonl").is_canonical
+    file = read_finished(f"{good}{line}\n".encode(), "jsonl")
+    assert not file.is_canonical
+    evidence = evidence_in(night)
+    as_it_is = replace(evidence.files["email_file"], is_canonical=file.is_canonical, form=file.form)
+    found = companions.files(replace(evidence, files={**evidence.files, "email_file": as_it_is}))
+    [check] = [check for check in found if (check.suite, check.check) == ("files/email_file", "written_canonically")]
+    assert "one object" in check.detail
+    assert "quoted" not in check.detail
 
 
 DANGEROUS = [

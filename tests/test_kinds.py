@@ -16,6 +16,7 @@ from recsys.channels.base import Kind
 from recsys.channels.tool_file import ToolFile
 from recsys.config import Shop, load_shop
 from recsys.errors import ConfigError
+from recsys.reference import kinds_of_channel
 
 OWN = '''
 from recsys.channels.tool_file import ToolFile
@@ -108,6 +109,18 @@ def test_every_kind_of_the_product_is_called_as_its_class_says(name: str) -> Non
     assert kind.contact_channels
 
 
+@pytest.mark.parametrize("name", kinds.BUILT_IN)
+def test_the_page_speaks_of_the_files_that_a_kind_has_and_of_no_others(tmp_path: Path, name: str) -> None:
+    kind = kinds.kind_of(name)
+    [audience] = render.audiences(with_channel(tmp_path, kind=name, slots=2))[:1]
+    files = " ".join(audience.files(RUN_DATE))
+    words = " ".join((*kind.leaving, *kind.steps))
+    for what in ("remove", "clear", "optout", "catalogue"):
+        has, told = f"_{what}_" in files, f"_{what}_" in words or f"both {what} files" in words
+        assert has == told, what
+    assert not ("let empty cells overwrite" in words and "overwrites nothing" in words)
+
+
 @pytest.mark.parametrize(
     ("channel", "what"),
     [
@@ -119,12 +132,36 @@ def test_every_kind_of_the_product_is_called_as_its_class_says(name: str) -> Non
         ({"kind": "braze", "identifier": "email", "fields": ["phone"]}, "a file of Braze has one identifier"),
         ({"kind": "sfmc", "options": {"account_timezone": "Berlin"}}, "'Berlin' is not an IANA time zone name"),
         ({"kind": "sfmc", "options": {"imports_at": "6"}}, "options of sfmc: imports_at"),
+        (
+            {"kind": "sfmc", "options": {"time_zone": "Europe/Berlin"}},
+            "options of sfmc: time_zone: no such option; allowed: account_timezone, imports_at",
+        ),
+        (
+            {"kind": "meta_custom_audiences", "options": {"audience": "tea"}},
+            "options of meta_custom_audiences: audience: no such option; allowed: audience_name, keep_accents",
+        ),
         ({"kind": "hubspot", "language": "it"}, "language is 'it', allowed: one with sentences"),
     ],
 )
 def test_settings_that_a_kind_does_not_take_are_told(tmp_path: Path, channel: dict[str, object], what: str) -> None:
     with pytest.raises(ConfigError, match=what):
         with_channel(tmp_path, **channel)
+
+
+def test_every_option_of_every_kind_is_in_the_reference_with_what_it_is(installed: Path) -> None:
+    point = installed / "own_pigeons-1.0.dist-info" / "entry_points.txt"
+    point.write_text("[recsys.channels]\npigeon = own_pigeons:Pigeon\n")
+    rows = {row.name: row for row in kinds_of_channel()}
+    for name in (*kinds.BUILT_IN, "pigeon"):
+        kind = kinds.kind_of(name)
+        assert {option for option in rows if option.startswith(f"{name}: options.")} == {
+            f"{name}: options.{option}" for option in kind.Options.model_fields
+        }
+        assert rows[f"{name}: format"].default == kind.formats[0]
+        assert rows[f"{name}: fields"].description == f"of {', '.join(kind.fields)}"
+    assert rows["sfmc: options.imports_at"].default == "06:00"
+    assert all(row.description for row in rows.values())
+    assert rows["meta_custom_audiences: options.keep_accents"].default == "True"
 
 
 def test_what_is_left_out_is_what_the_kind_takes_first(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -118,6 +119,45 @@ def test_phones_and_addresses_are_no_formulas(tmp_path: Path) -> None:
     assert lint(path, "klaviyo").findings == ()
 
 
+@pytest.mark.parametrize("base", BASES, ids=name_of)
+def test_a_right_file_passes_whatever_its_name(base: Base, tmp_path: Path) -> None:
+    for name in ("audience", "gone", "2026 autumn (final)"):
+        path = tmp_path / f"{name}{Path(base.file).suffix}"
+        path.write_bytes(base.content())
+        assert lint(path, base.kind, base.what).findings == ()
+
+
+def test_metas_audiences_are_called_like_their_files(tmp_path: Path) -> None:
+    for name in ("diabetes.csv", "diabetes_20260831.csv"):
+        path = tmp_path / name
+        path.write_bytes(lint_corpus.META.content())
+        assert linted(path, lint_corpus.META) == {"audience_name"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "rules"),
+    [
+        *[(cell, set()) for cell in ("-5", "+5", "-0.75", "-1234567")],
+        *[(cell, {"dangerous_cell"}) for cell in ("-5%", "-5-3", "--5", "-A1", "-1,5", "-", "- 5", "-5.", "=-5")],
+    ],
+)
+def test_a_plain_number_is_no_formula(tmp_path: Path, cell: str, rules: set[str]) -> None:
+    rows = [["Email Address", "Change of balance"], ["ann@example.com", cell]]
+    path = tmp_path / "klaviyo_20260831.csv"
+    path.write_bytes(lint_corpus.delimited(rows))
+    assert {finding.rule for finding in lint(path, "klaviyo").findings} == rules
+
+
+def test_one_empty_line_is_a_missing_header(tmp_path: Path) -> None:
+    path = tmp_path / "audience.csv"
+    path.write_bytes(b"\n")
+    assert lint(path, "klaviyo").findings == (Finding("header_missing", "the first line is empty"),)
+
+
+def test_plain_addresses_for_ads_are_refused_as_this_products_rule() -> None:
+    assert "this product" in RULES["hash_plain"].means
+
+
 def test_an_opt_out_is_no_subscription(tmp_path: Path) -> None:
     rows = [["Email", "Unsubscribed from all email", "email_subscribe"], ["dan@example.com", "true", "unsubscribed"]]
     path = tmp_path / "hubspot_optout_20260831.csv"
@@ -177,6 +217,8 @@ def test_unknown_kinds_and_purposes_name_the_known_ones(tmp_path: Path) -> None:
         lint(path, "mailchimp", "catalogue")
     with pytest.raises(ConfigError, match="no such file"):
         lint(tmp_path / "nothing.csv", "hubspot")
+    with pytest.raises(ConfigError, match="a folder; name the files in it"):
+        lint(tmp_path, "hubspot")
 
 
 def test_a_company_brings_the_linter_of_its_own_kind(tmp_path: Path) -> None:
@@ -256,6 +298,7 @@ def test_a_formula_in_any_cell_is_always_found(
     typed = ("mail", "phone", "price", "value")
     places = [i for i in free if not any(word in rows[0][i].lower() for word in typed)]
     assume(places)  # ids are looked up, not read
+    assume(not re.fullmatch(r"[+-]?[0-9]+", before + start + after))
     rows[row][chance.choice(places)] = before + start + after
     path = tmp_path / base.file
     path.write_bytes(lint_corpus.delimited(rows, base.separator))

@@ -97,9 +97,12 @@ def test_the_behaviour_of_whoever_forbids_it_decides_nothing(night: Night) -> No
 
 
 def test_a_list_that_became_narrow_is_broadened(night: Night) -> None:
-    assert table(night, "SELECT category, items, is_narrow FROM features.customer_concentration ORDER BY ALL") == [
-        ("fashion", 19, True),
-        ("leisure", 1, False),
+    query = "SELECT customer_id, category, nights, items, is_narrow FROM features.customer_concentration ORDER BY ALL"
+    assert table(night, query) == [
+        ("fresh", "fashion", 1, 3, False),
+        ("fresh", "leisure", 1, 1, False),
+        ("narrow", "fashion", 5, 19, True),
+        ("narrow", "leisure", 1, 1, False),
     ]
     shown = listed(night, "narrow")
     assert len(shown) == 4

@@ -14,7 +14,7 @@ from recsys.pipeline import record, work_of
 
 BASE = {"contact_channel": "email", "slots": 2, "min_items": 1}
 CHANNELS = [
-    {"name": "plain", "kind": "email_file", "format": "jsonl", **BASE},
+    {"name": "plain", "kind": "email_file", "format": "jsonl", **BASE, "slots": 4},
     {"name": "crm", "kind": "crm_file", "format": "parquet", "moments": ["recommendations"], **BASE},
     {"name": "klaviyo", "kind": "klaviyo", "moments": ["recommendations", "check_in"], **BASE},
     {"name": "requests", "kind": "klaviyo", "format": "json", "rows": "delta", **BASE},

@@ -71,6 +71,14 @@ class Kind(Channel):
     """Whether anybody sees the recommended products by its files; else they are no products that somebody was sent."""
     steps: ClassVar[tuple[str, ...]] = ("Import it into your tool: UTF-8, column names in the first line.",)
     """How a person brings the files into the tool, as the audience page says it."""
+    leaving: ClassVar[tuple[str, ...]] = (
+        "Import the file _remove_ first: take those people out of the audience, at the address in their row if it has "
+        "one.",
+        "Then, if your tool keeps what it was sent, the file _clear_: map who it is and the rec_ columns only, and let "
+        "empty cells overwrite; it wipes their old recommendations and subscribes nobody.",
+        "Then the audience's own file.",
+    )
+    """How the files about those who left are imported, said before `steps`."""
     Options: ClassVar[type[Settings]] = NoOptions
 
     @classmethod

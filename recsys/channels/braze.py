@@ -48,6 +48,11 @@ class Braze(ToolFile):
     headings: ClassVar[dict[str, str]] = {"customer_id": "external_id", "timezone": "time_zone"}
     packing: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(("jsonl", "parquet"), ("identifier", "PAYLOAD"))
     limits = Limits(bytes=MAX_FILE_BYTES)
+    leaving = (
+        "The file _remove_ first: take those people out of your segment. It deletes nobody.",
+        "Then the file _clear_, like the audience's own: rec_items is 0; in jsonl and parquet the slots are null, too.",
+        "Then the audience's own file.",
+    )
     steps = (
         "csv: Audience > Import users; external_id finds people, all other columns become custom attributes.",
         "jsonl, parquet: put the file into the bucket of your Cloud Data Ingestion sync; null clears an attribute.",

@@ -46,6 +46,7 @@ class HashedAudience(ToolFile):
     own_fields = IDENTIFIERS
     moments = (RECOMMENDATIONS,)
     shows_products = False
+    leaving = ()
 
     @classmethod
     def address_kind(cls, identifier: str) -> str:  # noqa: ARG003

@@ -3,6 +3,8 @@
 Limits: 512 MB and 1,048,576 rows per file, the header counted as one; fewer than 1,000 columns. Empty cells overwrite
 nothing: `rec_items` says how many slots count, and the clear file sets it to 0. `<name>_optout_<YYYYMMDD>.csv` has the
 addresses of people who left because they said no; imported as an opt-out list it unsubscribes them from all e-mail.
+Who said no and was never in a file is not in this one either: HubSpot does not have them from us, and importing an
+address there would hand over that of somebody who objected.
 """
 
 from datetime import date
@@ -35,10 +37,16 @@ class HubSpot(ToolFile):
         "timezone": "Time Zone",
     }
     limits = Limits(bytes=512_000_000, rows=1_048_575)
+    leaving = (
+        "Take the people of the file _remove_ out of your list first.",
+        "Then the file _clear_, like the audience's own: it sets rec_items to 0.",
+        "Then the audience's own file.",
+    )
     steps = (
         "Contacts > Import > File from computer > One file, one object; contacts match by Email.",
         "An empty cell overwrites nothing: show slots 1 to rec_items only.",
-        "The file _optout_ goes through Import > Opt-out list: it unsubscribes those addresses from all e-mail.",
+        "The file _optout_ goes through Import > Opt-out list: it unsubscribes those addresses from all e-mail. It has "
+        "who was in an earlier file and said no since; who never was in one is not handed over.",
     )
 
     def files(self, run_date: date) -> tuple[str, ...]:

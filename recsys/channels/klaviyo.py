@@ -42,6 +42,12 @@ class Klaviyo(ToolFile):
     }
     packing: ClassVar[dict[str, tuple[str, ...]]] = {"json": ("email", "phone_number", "profile")}
     limits = Limits(bytes=MAX_FILE_BYTES)
+    leaving = (
+        "Take the people of the file _remove_ off the list first.",
+        "Then the file _clear_, like the audience's own: it sets rec_items to 0. Of a csv an empty cell overwrites "
+        "nothing; the json says an empty text, which does.",
+        "Then the audience's own file.",
+    )
     steps = (
         "csv: Audience > Lists & segments > your list > Import contacts; Email Address or Phone Number maps itself.",
         "Leave consent unticked in the dialog: it is for the whole file, and the list has its own.",

@@ -31,10 +31,14 @@ class Mailchimp(ToolFile):
 
     kind = "mailchimp"
     identifiers = ("email",)
+    leaving = (
+        "Archive the people of the file _remove_ first, or import the file _clear_, which sets their REC_ITEMS to 0.",
+        "Then the audience's own file.",
+    )
     steps = (
         "Audience > Import contacts > Upload a file: match FNAME, R1_NAME and so on to merge tags of the same names.",
         "Tick “Update any existing contacts”, and leave the status as it is: the file subscribes nobody.",
-        "Show slots 1 to REC_ITEMS only; archive the people of the file _remove_.",
+        "Show slots 1 to REC_ITEMS only.",
     )
     headings: ClassVar[dict[str, str]] = {
         "email": "Email Address",

@@ -40,6 +40,7 @@ class Sfmc(ToolFile):
     contact_channels = (ContactChannel.EMAIL, ContactChannel.SMS, ContactChannel.PUSH)
     identifiers = ("customer_id", "email")
     Options = Options
+    leaving = ("With a primary key: delete the people of the file _remove_ from the data extension first.",)
     steps = (
         "Put it into the import folder; its date is the account's, as %%Year%%%%Month%%%%Day%% in a naming pattern.",
         "Import activity: map by header, as labels equal the data extension's fields; double quotes qualify texts.",

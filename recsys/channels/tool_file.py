@@ -45,6 +45,11 @@ class ToolFile(Kind):
     has_delta = True
     slot_parts: ClassVar[tuple[str, ...]] = ("id", "name", "reason", "url", "image_url", "price", "currency")
     beside: ClassVar[tuple[str, ...]] = ("remove", "clear")
+    leaving: ClassVar[tuple[str, ...]] = (
+        "Import the file _remove_ first: take those people out of the audience.",
+        "Then the file _clear_: it says of them that there are 0 products, and names none. It subscribes nobody.",
+        "Then the audience's own file.",
+    )
     headings: ClassVar[Mapping[str, str]] = {}
     """Our name of a column -> the tool's, where it has another."""
     packing: ClassVar[Mapping[str, tuple[str, ...]]] = {}

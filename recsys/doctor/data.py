@@ -39,5 +39,5 @@ def _of_table(name: str, entry: dict) -> Finding:  # type: ignore[type-arg]
     files = f"{len(entry['files']):,} file{'' if len(entry['files']) == 1 else 's'}"
     sentence = f"{entry['rows']:,} rows of {files}"
     if bad:
-        return Finding("missing", name, f"{sentence}; {bad:,} bad rows are left out.", "recsys check tells more.")
+        return Finding("note", name, f"{sentence}; {bad:,} bad rows are left out.", "recsys check tells more.")
     return Finding("ready", name, f"{sentence}.")

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Level = Literal["ready", "missing", "stops"]
-"""`missing` makes rows poorer or an audience smaller; `stops` keeps a night or a channel from leaving at all."""
+Level = Literal["ready", "note", "missing", "stops"]
+"""`note` is there and not as it should be; `missing` makes rows poorer or an audience smaller; `stops` keeps a night or
+a channel from leaving at all."""
 
 
 @dataclass(frozen=True)

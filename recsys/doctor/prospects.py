@@ -7,6 +7,7 @@ import polars as pl
 
 from recsys.channel_settings import Channel
 from recsys.channels.base import read_decisions
+from recsys.channels.kinds import kind_of
 from recsys.channels.wording import Wording
 from recsys.delivery.credentials import credentials
 from recsys.doctor.finding import Finding, Level
@@ -115,7 +116,9 @@ def _filled(decisions: Path, channel: Channel) -> list[Finding]:
 
 
 def _spoken(decisions: Path, channel: Channel, wording: Wording) -> list[Finding]:
-    """Languages of recipients in which no reason can be said."""
+    """Languages of recipients in which no reason can be said, where the channel says reasons in them at all."""
+    if channel.language is not None or not kind_of(channel.kind).shows_products:
+        return []
     languages = _exported(decisions, channel, "recipients").get_column("language").drop_nulls()
     spoken = wording.spoken(languages)
     base = languages.str.to_lowercase().str.split("-").list.first()
@@ -127,7 +130,7 @@ def _spoken(decisions: Path, channel: Channel, wording: Wording) -> list[Finding
     )
     return [
         Finding(
-            "missing",
+            "note",
             f"{channel.name}: reasons",
             f"{len(unspoken):,} recipients read them in {wording.fallback} instead of their own language ({names}).",
             "Write sentences for it in reasons.templates.",

@@ -8,7 +8,12 @@ from recsys.doctor.finding import Finding
 from recsys.doctor.prospects import Prospect
 from recsys.report.words import STATUS_WORDS
 
-_SIGNS = {"ready": "[green]ready[/]", "missing": "[yellow]missing[/]", "stops": "[bold red]stops[/]"}
+_SIGNS = {
+    "ready": "[green]ready[/]",
+    "note": "[yellow]note[/]",
+    "missing": "[yellow]missing[/]",
+    "stops": "[bold red]stops[/]",
+}
 
 
 def show(console: Console, findings: list[Finding], prospects: tuple[Prospect, ...]) -> bool:

@@ -148,7 +148,8 @@ def write_settings(night: Night) -> None:
     )
     write_parquet(settings, night.raw / "settings.parquet")
     write_parquet(pl.DataFrame([night.shop.needs.model_dump()]), night.raw / "needs.parquet")
-    write_parquet(pl.DataFrame([night.shop.check_in.model_dump()]), night.raw / "check_in.parquet")
+    check_in = night.shop.check_in.model_dump() | {"language": night.shop.reasons.language}
+    write_parquet(pl.DataFrame([check_in]), night.raw / "check_in.parquet")
     channels = pl.DataFrame(
         [
             {
@@ -161,11 +162,12 @@ def write_settings(night: Night) -> None:
                 "slots": channel.slots,
                 "min_items": channel.min_items,
                 "skip_unchanged": channel.skip_unchanged,
+                "language": channel.language,
                 "position": position,
             }
             for position, channel in enumerate(night.shop.channels, start=1)
         ],
-        schema_overrides={"address_kind": pl.String},
+        schema_overrides={"address_kind": pl.String, "language": pl.String},
     )
     write_parquet(channels, night.raw / "channels.parquet")
     write_limits(night)

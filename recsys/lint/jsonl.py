@@ -13,6 +13,8 @@ NOT_JSON = r"NOT json_valid(c0) OR regexp_matches(c0, '[:\[,]\s*-?(NaN|Infinity|
 """Holds for a line that is no JSON: the words for numbers that are none are no JSON either."""
 NOT_AN_OBJECT = f"({NOT_JSON} OR CASE WHEN json_valid(c0) THEN json_type(c0) <> 'OBJECT' END)"
 """Holds for a line that is no JSON object. DuckDB stops at what is no JSON, and its message quotes the line."""
+NAMES_TWICE = "len(list_distinct(json_keys(c0))) < len(json_keys(c0))"
+"""Holds for an object that says a name twice: readers keep the first of them, or the last."""
 
 
 @contextmanager
@@ -23,6 +25,7 @@ def flat_lines(path: Path, rows: int) -> Iterator[Cells | Finding]:
             yield Cells(lines.con, (), 0)
             return
         unfit = next(iter(lines.findings([Check("json_line", NOT_AN_OBJECT)])), None)
+        unfit = unfit or next(iter(lines.findings([Check("header_repeated", NAMES_TWICE)])), None)
         if unfit:
             yield unfit
             return

@@ -17,7 +17,8 @@ from recsys.lint.shapes import bad_email, bad_language, bad_phone, bad_spaced_da
 from recsys.lint.subscription import gives_subscription
 
 MAX_PROFILES, MAX_BODY, MAX_PROFILE, MAX_EXTERNAL_ID = 10_000, 5 * MB, 100_000, 255
-_ANY_TEXT = {"country": None, "timezone": None, "date": ("type_date", bad_spaced_date)}
+_DATE = ("type_date", bad_spaced_date)
+_SHAPES = {"country": None, "timezone": None, "date": _DATE, "Birthday": _DATE}
 _FIELDS = (
     "email", "phone_number", "external_id", "anonymous_id", "first_name", "last_name", "organization", "locale",
     "title", "image", "location", "properties",
@@ -27,7 +28,7 @@ LIST = Form(
     first=("Email Address", "Phone Number", "Email"),
     identifiers=(("Email Address",), ("Phone Number",), ("Email",)),
     names=("First Name", "Last Name"),
-    shapes=_ANY_TEXT,
+    shapes=_SHAPES,
     max_bytes=50 * MB,
 )
 
@@ -64,6 +65,8 @@ class Bodies:
                 f"len(list_filter(keys, lambda k: k NOT IN ({known}))) > 0",
                 "attributes; own fields go below properties",
             ),
+            Check("header_repeated", "len(list_distinct(keys)) < len(keys)", "attributes: a field twice"),
+            Check("header_repeated", "len(list_distinct(own)) < len(own)", "properties: a field twice"),
             Check("limit_profile_bytes", f"strlen(profile) > {MAX_PROFILE}", f"at most {MAX_PROFILE:,} bytes"),
             Check("identifier_missing", filled, "email, phone_number or external_id"),
             Check("email_shape", bad_email(field["email"]), "email"),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -22,7 +21,7 @@ OURS = ("email_file", "crm_file")
 TOOLS = ("klaviyo", "braze", "sfmc", "mailchimp", "hubspot", "google_customer_match", "meta_custom_audiences")
 ENTRY_POINTS = "recsys.linters"
 """A company's own kind -> a callable (path, what) that gives a Report or the findings of one."""
-_DATED = re.compile(r"(?P<name>.+)_(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)(_[1-9]\d*)?")
+_DATE = re.compile(r"_\d{8}(_[1-9]\d*)?$")
 _PURPOSES = re.compile(r"_(audience|add|remove|clear|optout|catalogue)$")
 
 
@@ -42,11 +41,14 @@ def kinds() -> tuple[str, ...]:
 def lint(path: Path, kind: str, what: str = "audience") -> Report:
     """Everything that would keep a tool from taking a file as it is; no findings, no fault.
 
-    Reads the file's bytes in blocks and its cells through DuckDB, and never changes it. Raises ConfigError for a kind
-    or purpose that has no linter, and for a path that is no file.
+    Reads the file's bytes in blocks and its cells through DuckDB, and never changes it. Of the name only what the tool
+    looks at counts: its ending, and at Meta the audience's name. Raises ConfigError for a kind or purpose that has no
+    linter, and for a path that is no file.
     """
     if what not in WHATS:
         raise ConfigError(f"{what}: no purpose of a file; use one of {', '.join(WHATS)}")
+    if path.is_dir():
+        raise ConfigError(f"{path}: a folder; name the files in it, as in {path.name}/*.csv")
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
     if kind not in (*OURS, *TOOLS):
@@ -98,18 +100,6 @@ def _name_findings(path: Path, endings: tuple[str, ...], kind: str) -> tuple[Fin
     found = []
     if _ending(path.suffix) not in endings:
         found.append(Finding("file_name", f"ends with {path.suffix or 'nothing'}; expected {' or '.join(endings)}"))
-    named = _DATED.fullmatch(path.stem)
-    if not named or not _is_day(named["year"], named["month"], named["day"]):
-        found.append(Finding("file_name", "no date as in name_20260831 at the end"))
     if kind == "meta_custom_audiences":
-        name = named["name"] if named else path.stem
-        found += audience_name_findings(_PURPOSES.sub("", name))
+        found += audience_name_findings(_PURPOSES.sub("", _DATE.sub("", path.stem)))
     return tuple(found)
-
-
-def _is_day(year: str, month: str, day: str) -> bool:
-    try:
-        date(int(year), int(month), int(day))
-    except ValueError:
-        return False
-    return True

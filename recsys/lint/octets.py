@@ -108,7 +108,7 @@ class _Records:
         self.octets, self.separator = octets, separator
         self.edges = np.zeros(256, dtype=bool)
         self.edges[[separator, NEWLINE, QUOTE]] = True
-        self.is_quoted = False
+        self.is_quoted = self.is_blank_first = False
         self.bad_quotes = self.blank = self.uneven = self.records = self.width = 0
         self.first_bad_quote = self.first_blank = self.first_uneven = 0
         self.header: tuple[str, ...] = ()
@@ -148,6 +148,7 @@ class _Records:
             self._take_header(breaks[: int(widths[0])])
         lengths = np.diff(breaks[ends], prepend=self.begin - 1) - 1
         blank = lengths == 0
+        self.is_blank_first = self.is_blank_first or (not self.records and bool(blank[0]))
         uneven = (widths != self.width) & ~blank
         if blank.any():
             self.first_blank = self.first_blank or self.records + int(np.argmax(blank))
@@ -182,6 +183,8 @@ class _Records:
             return (Finding("quoting", detail),)
         if self.is_quoted:
             return (Finding("quoting", "a quote is opened and never closed"),)
+        if self.header == ("",) and self.is_blank_first:
+            return (Finding("header_missing", "the first line is empty"),)
         found = []
         if any("\n" in name for name in self.header):
             found.append(Finding("header_unknown", "a line end inside a header"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from recsys.database import literal
 from recsys.lint import cells
 from recsys.lint.cells import Cells, Check, column, text
-from recsys.lint.jsonl import NOT_AN_OBJECT, pointer
+from recsys.lint.jsonl import NAMES_TWICE, NOT_AN_OBJECT, pointer
 from recsys.lint.octets import layout_of
 from recsys.lint.report import Finding, Outcome
 from recsys.lint.shapes import bad_country, bad_date, bad_email, bad_phone, bad_two_letter_language
@@ -66,6 +66,7 @@ def _opened(path: Path) -> Iterator[Cells | tuple[Finding, ...]]:
         return
     with cells.lines(path, layout.rows) as lines:
         unfit = tuple(lines.findings([Check("json_line", NOT_AN_OBJECT)]))
+        unfit = unfit or tuple(lines.findings([Check("header_repeated", NAMES_TWICE)]))
         yield unfit or _table(lines)
 
 
@@ -109,6 +110,7 @@ def _rows(content: Cells) -> Iterator[Finding]:
     checks = [
         Check("identifier_missing", missing, " + ".join(family)),
         Check("payload_shape", f"NOT ({is_object})", "PAYLOAD: not a JSON object with fields"),
+        Check("header_repeated", f"len(list_distinct({keys})) < len({keys})", "PAYLOAD: a field twice"),
         Check(
             "payload_shape",
             f"len(list_filter({keys}, lambda k: k IN ({other}))) > 0",

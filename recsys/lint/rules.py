@@ -31,8 +31,8 @@ RULES: dict[str, Rule] = {
     "header_unknown": Rule("The tool refuses or ignores the column.", "Leave it out."),
     "header_repeated": Rule("One of the columns would be lost.", "Give each column a name of its own."),
     "file_name": Rule(
-        "The tool takes no such file, or tomorrow's would have the same name.",
-        "Name it <name>_<YYYYMMDD> with an ending that the tool takes.",
+        "The tool takes no file of this form.",
+        "Save it in a form that the tool takes, under a name with that ending.",
     ),
     "identifier_missing": Rule("The tool cannot tell whom the row is about.", "Fill an identifier in every row."),
     "identifier_repeated": Rule("Tools drop one of the rows, and not always the same.", "One row per person."),
@@ -55,7 +55,8 @@ RULES: dict[str, Rule] = {
     "hash_shape": Rule("It matches nobody.", "SHA-256 in 64 hexadecimal digits."),
     "hash_upper_case": Rule("It matches nobody where hashes are compared as text.", "Hexadecimal in small letters."),
     "hash_plain": Rule(
-        "A person's address would leave as it is.", "Normalise it, hash it, and keep this file at home."
+        "A person's address would leave as it is: Google would take it, but this product lets none out unhashed.",
+        "Normalise it, hash it, and keep this file at home.",
     ),
     "hash_of_nothing": Rule("Everybody without an address would be the same person.", "Leave the cell empty."),
     "hash_of_hash": Rule("It matches nobody.", "Hash the address once, from its normal form."),
@@ -75,7 +76,8 @@ RULES: dict[str, Rule] = {
         "Leave the field out: who is in the file has consented elsewhere.",
     ),
     "dangerous_cell": Rule(
-        "A spreadsheet would run the cell as a formula.", "Put an apostrophe before it, or leave the sign out."
+        "A spreadsheet would run the cell as a formula.",
+        "Put an apostrophe before the text, or leave the sign out; plain numbers may have one.",
     ),
     "array_in_cell": Rule("Lists are cut apart or read as text.", "One value per cell: rec_1_id, rec_2_id, ..."),
     "null_word": Rule("The word would stand in the message.", "Leave the cell empty."),

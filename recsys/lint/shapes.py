@@ -11,6 +11,7 @@ FORMULA_STARTS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u207a\u20
 """Every sign whose compatibility form (NFKC) begins with = + - or @."""
 _DANGEROUS = rf"^([\t\r\n]|[{_BLANK}]*[=+\-@{FORMULA_STARTS[4:]}])"
 _PHONE = r"^\+[1-9][0-9]{6,14}$"
+_NUMBER = r"^[+-]?[0-9]+(\.[0-9]+)?$"
 _LOCAL = r"[^@\s\p{Z}\p{C}\"(),:;<>\[\]\\.]+"
 _LABEL = r"[^@\s\p{Z}\p{C}\"(),:;<>\[\]\\./_]+"
 _EMAIL = rf"^{_LOCAL}(\.{_LOCAL})*@({_LABEL}\.)+[\pL0-9-]{{2,}}$"
@@ -62,8 +63,8 @@ def _bad_moment(cell: str, between: str) -> str:
 
 
 def dangerous(cell: str) -> str:
-    """A spreadsheet would read it as a formula. A phone number in international form holds digits alone: it is none."""
-    return f"regexp_matches({cell}, {literal(_DANGEROUS)}) AND NOT regexp_matches({cell}, {literal(_PHONE)})"
+    """A spreadsheet would read it as a formula. A plain number is none, and so is an international phone number."""
+    return f"regexp_matches({cell}, {literal(_DANGEROUS)}) AND NOT regexp_matches({cell}, {literal(_NUMBER)})"
 
 
 def array(cell: str) -> str:

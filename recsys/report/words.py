@@ -158,14 +158,6 @@ OUTCOME_WORDS: dict[str, tuple[str, str]] = {
 }
 """What is known about a part of a delivery."""
 
-REMOVE_WORDS: tuple[str, ...] = (
-    "Import the file _remove_ first: take those people out of the audience, at the address in their row.",
-    "Then, if your tool keeps what it was sent, the file _clear_: map who it is and the rec_ columns only, and let "
-    "empty cells overwrite; it wipes their old recommendations and subscribes nobody.",
-    "Then the audience's own file.",
-)
-"""How the files about those who left an audience are imported."""
-
 
 def departure_words(reason: str) -> str:
     """Why somebody left an audience, in words."""

@@ -135,14 +135,7 @@ final as (
         numbered.rank,
         numbered.topic,
         numbered.why,
-        case numbered.why
-            when 'aged' then 'You told us in ' || strftime(numbered.stated_at, '%B %Y')
-            || ' that you are interested in ' || string_split(numbered.topic, ' > ')[-1] || '. Is that still so?'
-            when 'finished' then 'It looks as if you are done with ' || string_split(numbered.topic, ' > ')[-1]
-            || '. Are you still looking for something?'
-            when 'narrow' then 'Most of what we showed you lately was about '
-            || string_split(numbered.topic, ' > ')[-1] || '. Would you like to see other things, too?'
-        end as reason
+        numbered.stated_at
     from numbered
     cross join check_in
     where numbered.rank <= check_in.topics

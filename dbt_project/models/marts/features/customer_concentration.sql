@@ -27,19 +27,30 @@ products as (
 
 ),
 
-per_category as (
+per_product as (
 
     select
         past_items.customer_id,
-        products.top_category as category,
-        -- one bit per night: distinct counts of many million rows take too much memory
-        bit_count(bit_or(cast(1 as bigint) << (settings.run_date - past_items.run_date))) as nights,
-        count(*) as items
+        past_items.product_id,
+        -- one bit per night, however many channels carried it; distinct counts of many million rows take too much memory
+        bit_or(cast(1 as bigint) << (settings.run_date - past_items.run_date)) as on_nights
     from {{ ref('stg_night__past_items') }} as past_items
-    inner join products on past_items.product_id = products.product_id
     inner join customers on past_items.customer_id = customers.customer_id
     cross join settings
-    group by past_items.customer_id, products.top_category
+    group by past_items.customer_id, past_items.product_id
+
+),
+
+per_category as (
+
+    select
+        per_product.customer_id,
+        products.top_category as category,
+        bit_count(bit_or(per_product.on_nights)) as nights,
+        sum(bit_count(per_product.on_nights)) as items
+    from per_product
+    inner join products on per_product.product_id = products.product_id
+    group by per_product.customer_id, products.top_category
 
 ),
 
@@ -62,7 +73,7 @@ final as (
         shared.customer_id,
         shared.category,
         cast(shared.nights as bigint) as nights,
-        shared.items,
+        cast(shared.items as bigint) as items,
         cast(shared.share as double) as share,
         shared.all_items >= needs.narrow_min_items and shared.share > needs.narrow_share as is_narrow
     from shared
