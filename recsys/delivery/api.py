@@ -17,7 +17,7 @@ import httpx
 from pydantic import SecretStr
 
 from recsys.delivery.answers import GONE, Answer, Fate, answer_of, denied_advice, object_in, objects_in
-from recsys.delivery.credentials import Connection
+from recsys.delivery.credentials import Connection, variable_of
 from recsys.errors import CannotDeliver, ConfigError, Transient
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -126,7 +126,11 @@ def connect(
     """The API at a connection's host, its password as the key. Raises ConfigError without a key or over plain HTTP."""
     host = connection.host or default
     if not host:
-        raise ConfigError(f"connection '{connection.name}': no host. Give the address of the tool's REST endpoint.")
+        raise ConfigError(
+            f"connection '{connection.name}': no host. The address of the tool's REST endpoint belongs there, as in "
+            f'{variable_of(connection.name)}=\'{{"host": "https://rest.fra-01.braze.eu", "password": ...}}\'; in Airflow '
+            "it is the connection's host."
+        )
     url = httpx.URL(host if "://" in host else f"https://{host}")
     if connection.port:
         url = url.copy_with(port=connection.port)
@@ -135,7 +139,10 @@ def connect(
             f"connection '{connection.name}': {url.scheme}://{url.host} would send the key in clear; give it as https."
         )
     if not connection.password.get_secret_value():
-        raise ConfigError(f"connection '{connection.name}': no password. The tool's API key belongs there.")
+        raise ConfigError(
+            f"connection '{connection.name}': no password. The tool's API key belongs there: as password in "
+            f"{variable_of(connection.name)}, or in the connection of Airflow."
+        )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     client = httpx.Client(
         base_url=url,
