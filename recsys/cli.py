@@ -104,7 +104,13 @@ def check(
 
 
 @app.command()
-def doctor(shop_file: ShopFile, run_date: RunDate) -> None:
+def doctor(
+    shop_file: ShopFile,
+    run_date: RunDate,
+    reach: Annotated[
+        bool, typer.Option("--reach", help="Also open every target and look at it: nothing is written there")
+    ] = False,
+) -> None:
     """Say what is ready, what is missing for which channel, and what would be sent that night. Sends and keeps nothing.
 
     Rehearses the night up to its finished files on what is delivered now; exit code 1 when something would stop it.
@@ -117,7 +123,7 @@ def doctor(shop_file: ShopFile, run_date: RunDate) -> None:
 
     night = pipeline.open_night(shop_file, run_date.date())
     with exclusive(night.shop.root), rehearse(night, console.print) as rehearsal:
-        is_ready = show(console, list(findings(rehearsal)), prospects(night, rehearsal))
+        is_ready = show(console, list(findings(rehearsal)), prospects(night, rehearsal, reach=reach), reached=reach)
     raise typer.Exit(0 if is_ready else 1)
 
 

@@ -56,6 +56,13 @@ class Api:
     client: httpx.Client = field(repr=False)
     _next: float = field(default=float("-inf"), init=False, repr=False)
 
+    def knock(self) -> None:
+        """Open the address without the key. Raises Transient when nobody answers there."""
+        try:
+            self.client.get("/", auth=None)
+        except httpx.HTTPError as error:
+            raise Transient(f"{self.address}: no answer ({type(error).__name__}).") from None
+
     def post(self, path: str, body: bytes) -> Answer:
         """Send once."""
         return self._ask("POST", path, content=body)
@@ -128,8 +135,8 @@ def connect(
     if not host:
         raise ConfigError(
             f"connection '{connection.name}': no host. The address of the tool's REST endpoint belongs there, as in "
-            f'{variable_of(connection.name)}=\'{{"host": "https://rest.fra-01.braze.eu", "password": ...}}\'; in Airflow '
-            "it is the connection's host."
+            f'{variable_of(connection.name)}=\'{{"host": "https://rest.fra-01.braze.eu", "password": ...}}\'; '
+            "in Airflow it is the connection's host."
         )
     url = httpx.URL(host if "://" in host else f"https://{host}")
     if connection.port:

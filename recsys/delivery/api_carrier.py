@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from recsys.delivery.answers import Answer, Fate, denied_advice
 from recsys.delivery.api import Api
+from recsys.delivery.apis import for_a_person
 from recsys.delivery.audiences import Audience
 from recsys.delivery.batches import Batch, JsonLines, Problem, Slice, require_no_consent, slice_of
 from recsys.delivery.carrier import Carrier
@@ -39,9 +40,9 @@ class ApiCarrier(Carrier, ToolRules):
         names = [file.file for file in audience.published.manifest.files]
         self._clear = [name for name in names if name.startswith(f"{audience.name}_clear_")]
         """Rows about people who left go first: an address may have moved from one person to another."""
-        own = [name for name in names if name not in self._clear and not name.startswith(f"{audience.name}_remove_")]
-        sent = [name for name in (*self._clear, *own) if name.endswith(self.suffix)]
-        self._left = sorted(set(names) - set(sent))
+        self._left = for_a_person(audience.name, names, self.suffix)
+        own = [name for name in names if name not in self._clear]
+        sent = [name for name in (*self._clear, *own) if name not in self._left]
         self._lines = {name: JsonLines(audience.folder / name) for name in sent}
         self._batch = lru_cache(maxsize=1)(self._read)
         self._doubts = self._refusals = self._planned = self._carried = 0

@@ -1,6 +1,7 @@
 """Which tools' own APIs take deliveries: the name after `api:` in the shop file, and what each takes."""
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,3 +40,8 @@ APIS = {
         example='{"password": "the private API key", "extra": {"list_id": "the list to add profiles to"}}',
     ),
 }
+
+
+def for_a_person(channel: str, files: Iterable[str], suffix: str) -> list[str]:
+    """Of a channel's files those that an API does not take, ordered: of another format, or with people to remove."""
+    return sorted(name for name in files if not name.endswith(suffix) or name.startswith(f"{channel}_remove_"))

@@ -44,8 +44,9 @@ class FileCarrier(Carrier):
     def _marker(self) -> str:
         """The manifest's name there: the date is that of the files it belongs to, which may be the tool's own."""
         ours = re.compile(rf"{re.escape(self.audience.name)}_(?:[a-z]+_)*(\d{{8}})[_.]")
-        found = {day.group(1) for file in self.audience.published.manifest.files if (day := ours.match(file.file))}
-        day = found.pop() if len(found) == 1 else f"{self.audience.night.run_date:%Y%m%d}"
+        matches = [ours.match(file.file) for file in self.audience.published.manifest.files]
+        days = {match.group(1) for match in matches if match}
+        day = days.pop() if len(days) == 1 else f"{self.audience.night.run_date:%Y%m%d}"
         return f"{self.audience.name}_{day}.{MANIFEST}"
 
     def waits_for_others(self, part: Part) -> bool:

@@ -71,7 +71,7 @@ def carrier_of(audience: Audience, setting: Deliver) -> Carrier:
         from recsys.delivery.targets import open_target
 
         return FileCarrier(audience, open_target(setting.to, connection))
-    return APIS[setting.api].load()(audience, connection)
+    return APIS[setting.api].load()(audience, connection)  # type: ignore[arg-type]  # each opens its own API
 
 
 def connection_of(setting: Deliver, channel: str) -> Connection:
