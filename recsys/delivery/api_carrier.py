@@ -16,7 +16,7 @@ from recsys.delivery.audiences import Audience
 from recsys.delivery.batches import Batch, JsonLines, Problem, Slice, require_no_consent, slice_of
 from recsys.delivery.carrier import Carrier
 from recsys.delivery.journal import Journal, Outcome, Part, State, Step
-from recsys.delivery.record_errors import NOBODY, Identifier, People, enter
+from recsys.delivery.record_errors import NOBODY, Identifier, People, enter, shown_path
 from recsys.delivery.tool_rules import Taken, ToolRules, read_problems, written
 from recsys.errors import CannotDeliver, Transient
 
@@ -197,7 +197,8 @@ class ApiCarrier(Carrier, ToolRules):
             (NOBODY if row is None else self.identifier(piece.records[row]), problem) for row, problem in done.problems
         ]
         self._enter({piece.name: said})
-        reason = f"{len(said)} said of its records: see the ledger's errors" if said else ""
+        where = shown_path(self.audience.night, self.audience.name)
+        reason = f"of its records {len(said)} were refused: see {where}" if said else ""
         journal.append(piece.name, State.ACKNOWLEDGED, Step.CONFIRMED, receipt=done.receipt, reason=reason)
 
     def _pieces_on_record(self, piece: Slice, journal: Journal) -> list[Slice]:

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recsys.delivery.journal import Entry, Outcome
+from recsys.delivery.record_errors import path_of
 from recsys.night import Night
 from recsys.report.audience import Audience, read_audience
 from recsys.report.facts import Facts, channels_of, read_facts
@@ -35,6 +36,7 @@ def show(night: Night, console: Console | None = None) -> bool:
     if facts.deliveries:
         console.print()
         console.print(_deliveries(facts.deliveries))
+        _show_left_over(console, facts)
     if facts.stages:
         console.print()
         console.print(_seconds(facts))
@@ -45,7 +47,22 @@ def show(night: Night, console: Console | None = None) -> bool:
 
 def show_deliveries(night: Night, console: Console) -> None:
     """Print every part of a night's deliveries and what is known about it."""
-    console.print(_deliveries(read_facts(night).deliveries))
+    facts = read_facts(night)
+    console.print(_deliveries(facts.deliveries))
+    _show_left_over(console, facts)
+
+
+def _show_left_over(console: Console, facts: Facts) -> None:
+    """What a delivery to an API did not bring: records that the tool refused, and files that it does not take."""
+    for name, records in facts.refused.items():
+        where = shown(path_of(facts.night, name))
+        records_of = f"{records:,} record{'' if records == 1 else 's'} of {escape(name)}"
+        line = f"[yellow]refused:[/] {records_of}; who and why: {escape(where)}"
+        console.print(line, soft_wrap=True, highlight=False)
+    for name, files in facts.by_hand.items():
+        for file in files:
+            path = shown(facts.night.audience(name) / file)
+            console.print(f"to import by hand  {escape(path)}", soft_wrap=True, highlight=False)
 
 
 def _deliveries(deliveries: dict[str, tuple[Entry, ...]]) -> Table:
