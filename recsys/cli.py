@@ -16,6 +16,7 @@ from rich.table import Table
 from recsys import pipeline
 from recsys.errors import ConfigError, RecsysError
 from recsys.night import Night
+from recsys.terminal import terminal
 
 app = typer.Typer(
     help="Nightly recommendations from a company's own data: ingest, features, lists, decisions, checks, files.",
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-console = Console()
+console = terminal()
 DEMO_DAY = datetime(2026, 8, 31)  # noqa: DTZ001 (only its date counts)
 
 ShopFile = Annotated[Path, typer.Argument(help="The shop file (YAML), for example examples/demo/shop.yaml")]

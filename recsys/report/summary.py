@@ -12,6 +12,7 @@ from recsys.night import Night
 from recsys.report.audience import Audience, read_audience
 from recsys.report.facts import Facts, channels_of, read_facts
 from recsys.report.words import OUTCOME_WORDS, STATUS_WORDS
+from recsys.terminal import terminal
 from recsys.vocabulary import Status
 
 _LIGHTS = {"green": "[bold green]green[/]", "red": "[bold red]red[/]", "unfinished": "[bold yellow]not finished[/]"}
@@ -22,7 +23,7 @@ def show(night: Night, console: Console | None = None) -> bool:
 
     Shows what there is of a night that is red or half done, and which stage failed and why.
     """
-    console = console or Console()
+    console = console or terminal()
     facts, audience = read_audience(read_facts(night))
     missing = [path for path in (night.page, night.analysts) if not path.is_file()]
     is_whole = facts.light == "green" and not missing
