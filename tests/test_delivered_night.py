@@ -127,14 +127,16 @@ def test_what_was_delivered_stays_so_when_the_shop_file_delivers_it_no_more(nigh
 def test_files_that_an_api_does_not_take_are_named_for_a_person(template: Night, tmp_path: Path, kind: str) -> None:
     night = report_night.copied(template, tmp_path / "shop")
     form = {"klaviyo": "json", "braze": "jsonl"}[kind]
-    said = f"name: email_file, kind: {kind}, format: {form}, deliver: {{to: 'api:{kind}', connection: x}},"
+    moments = "moments: [recommendations, check_in]"
+    said = f"name: email_file, kind: {kind}, format: {form}, {moments}, deliver: {{to: 'api:{kind}', connection: x}},"
     text = night.shop.path.read_text()
     night.shop.path.write_text(text.replace("name: email_file, kind: email_file,", said))
     night = Night(load_shop(night.shop.path), night.run_date)
     page.run(night)
     assert f"takes no such file, so a person imports it: <code>{MAILS}</code>" in night.page.read_text()
-    [line] = [line for line in summed(night) if line.startswith("to import by hand")]
-    assert line.endswith(f"email_file/2026-03-31/{MAILS}")
+    lines = [line for line in summed(night) if line.startswith("to import by hand")]
+    names = [line.rpartition("/")[2] for line in lines]
+    assert names == [MAILS, f"check_in_{MAILS}"]
 
 
 def summed(night: Night) -> list[str]:

@@ -83,8 +83,13 @@ def test_what_can_work_is_ready_and_what_an_api_does_not_take_is_said(
     assert found.level == "ready"
     [target, by_hand] = told({"to": "api:klaviyo"}, {"password": KEY}, **KLAVIYO)
     assert target.level == "ready"
-    assert "api:klaviyo takes no it_remove_20260331.csv" in by_hand.sentence
+    assert "api:klaviyo does not take it_remove_20260331.csv: left" in by_hand.sentence
     assert "it_clear" not in by_hand.sentence
+    asking = KLAVIYO | {"moments": ["recommendations", "check_in"]}
+    assert (
+        "it_remove_20260331.csv, check_in_it: left"
+        in told({"to": "api:klaviyo"}, {"password": KEY}, **asking)[1].sentence
+    )
 
 
 def test_a_known_host_in_the_users_own_file_counts(told: Callable[..., list[Finding]], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 from recsys.channel_settings import Channel
+from recsys.channels.check_in import CHECK_IN
 from recsys.delivery.api import Clock, Pace
 from recsys.delivery.apis import APIS, for_a_person
 from recsys.delivery.credentials import Connection
@@ -47,8 +48,9 @@ def findings(
     if setting.approve and not recipients:
         yield Finding("missing", about, "a person would be asked to approve files without a recipient.")
     by_hand = for_a_person(channel.name, files, f".{channel.format}") if setting.api else []
+    by_hand += [f"{CHECK_IN}{channel.name}"] if setting.api and channel.asks else []
     if by_hand:
-        told = f"{setting.to} takes no {', '.join(by_hand)}: it stays under {night.shop.root / 'published'}."
+        told = f"{setting.to} does not take {', '.join(by_hand)}: left under {night.shop.root / 'published'}."
         yield Finding("missing", f"{channel.name}: by hand", told, "A person imports it, every night.")
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recsys.audit import Check, Verdict
 from recsys.channels import render
+from recsys.channels.check_in import CHECK_IN
 from recsys.delivery import audiences as delivered
 from recsys.delivery.apis import for_a_person
 from recsys.delivery.approval import waits
@@ -96,7 +97,7 @@ class Facts:
     refused: dict[str, int]
     """Per audience how many records its tool refused, where it refused any."""
     by_hand: dict[str, tuple[str, ...]]
-    """Per audience that is delivered to an API: its published files that the API does not take."""
+    """Per audience of a channel that is delivered to an API: its published files that the API does not take."""
     customers: int | None
     problems: tuple[str, ...]
 
@@ -252,12 +253,16 @@ def _refused(night: Night, channel: str) -> int:
 
 
 def _by_hand(night: Night, published: dict[str, Published | None]) -> dict[str, tuple[str, ...]]:
+    """A check-in belongs to no API at all."""
     found = {}
     for channel in night.shop.channels:
-        there = published.get(channel.name)
-        if there and channel.deliver and channel.deliver.api:
-            files = (file.file for file in there.manifest.files)
-            found[channel.name] = tuple(for_a_person(channel.name, files, f".{channel.format}"))
+        if channel.deliver is None or channel.deliver.api is None:
+            continue
+        for name in (channel.name, f"{CHECK_IN}{channel.name}"):
+            there = published.get(name)
+            files = tuple(file.file for file in there.manifest.files) if there else ()
+            left = for_a_person(name, files, f".{channel.format}") if name == channel.name else files
+            found[name] = tuple(left)
     return {name: files for name, files in found.items() if files}
 
 
