@@ -1,4 +1,4 @@
-"""Requests to a tool's API: at its pace, with its key, and never to anything but the calls that delivery makes.
+"""Requests to a tool's API: at its pace, its key never in anything but the calls that delivery makes.
 
 Connections are not kept: one that the server closes while the next request is on its way would leave doubt about a
 request that never arrived.
