@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from recsys.channels import kinds
+from recsys.delivery.apis import APIS
 from recsys.delivery.settings import Deliver
 from recsys.settings import Name, Settings
 from recsys.vocabulary import ContactChannel
@@ -143,7 +144,23 @@ class Channel(Settings):
             if nightly:
                 raise ValueError(f"rows is 'delta', but {', '.join(nightly)} in fields changes every row every night")
         kind.check(self)
+        if self.deliver is not None and self.deliver.api is not None:
+            self._fits_the_api(self.deliver.api)
         return self
+
+    def _fits_the_api(self, name: str) -> None:
+        """An API takes its own tool's files in one format; of any other it would take none, and deliver nothing."""
+        api = APIS[name]
+        where = (
+            f"channel '{self.name}': deliver.to is 'api:{name}', which takes kind {api.kind} with format {api.format}"
+        )
+        if not issubclass(kinds.kind_of(self.kind), kinds.kind_of(api.kind)):
+            raise ValueError(
+                f"{where}, and its kind is '{self.kind}'. Deliver its files to a folder, or leave deliver out and "
+                "import them by hand"
+            )
+        if self.format != api.format:
+            raise ValueError(f"{where}, and its format is '{self.format}'. Say format: {api.format}")
 
     @property
     def carries(self) -> tuple[str, ...]:

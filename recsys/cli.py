@@ -16,6 +16,7 @@ from rich.table import Table
 from recsys import pipeline
 from recsys.errors import ConfigError, RecsysError
 from recsys.night import Night
+from recsys.terminal import terminal
 
 app = typer.Typer(
     help="Nightly recommendations from a company's own data: ingest, features, lists, decisions, checks, files.",
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-console = Console()
+console = terminal()
 DEMO_DAY = datetime(2026, 8, 31)  # noqa: DTZ001 (only its date counts)
 
 ShopFile = Annotated[Path, typer.Argument(help="The shop file (YAML), for example examples/demo/shop.yaml")]
@@ -105,7 +106,13 @@ def check(
 
 
 @app.command()
-def doctor(shop_file: ShopFile, run_date: RunDate) -> None:
+def doctor(
+    shop_file: ShopFile,
+    run_date: RunDate,
+    reach: Annotated[
+        bool, typer.Option("--reach", help="Also open every target and look at it: nothing is written there")
+    ] = False,
+) -> None:
     """Say what is ready, what is missing for which channel, and what would be sent that night. Sends and keeps nothing.
 
     Rehearses the night up to its finished files on what is delivered now; exit code 1 when something would stop it.
@@ -118,7 +125,7 @@ def doctor(shop_file: ShopFile, run_date: RunDate) -> None:
 
     night = pipeline.open_night(shop_file, run_date.date())
     with exclusive(night.shop.root), rehearse(night, console.print) as rehearsal:
-        is_ready = show(console, list(findings(rehearsal)), prospects(night, rehearsal))
+        is_ready = show(console, list(findings(rehearsal)), prospects(night, rehearsal, reach=reach), reached=reach)
     raise typer.Exit(0 if is_ready else 1)
 
 

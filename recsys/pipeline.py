@@ -15,6 +15,7 @@ from time import perf_counter
 
 from recsys.config import load_shop
 from recsys.delivery.approval import waits
+from recsys.delivery.audiences import owner_of
 from recsys.erasure.records import require_finished
 from recsys.errors import ConfigError, RecsysError
 from recsys.files import private_folder, sweep, write_json
@@ -144,7 +145,8 @@ def run_night(shop_file: Path, run_date: date, progress: Callable[[str], None]) 
         every: list[str] = importlib.import_module(MODULES[stage]).channels(night)
         waiting = [name for name in every if stage == "deliver" and waits(night, name)]
         for name in waiting:
-            progress(f"{f'deliver {name}':<24} waits for `recsys approve {shop_file} {run_date}`")
+            command = f"recsys approve {shop_file} {run_date} --channel {owner_of(night, name)}"
+            progress(f"{f'deliver {name}':<24} waits for `{command}`, then `recsys redeliver {shop_file} {run_date}`")
         return [name for name in every if name not in waiting]
 
     return _in_order(shop_file, run_date, leaving, progress)

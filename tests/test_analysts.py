@@ -13,12 +13,14 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 import report_night
 
 from recsys import analysts
 from recsys.analysts.history import HISTORY
 from recsys.analysts.marts import MARTS
+from recsys.delivery.record_errors import ERRORS, path_of
 from recsys.errors import (
     AlreadyPublished,
     HistoryUnreadable,
@@ -28,6 +30,7 @@ from recsys.errors import (
     Transient,
 )
 from recsys.night import Night
+from recsys.tables import write_parquet
 
 README = Path(__file__).parents[1] / "README.md"
 STORAGE_FORMAT_OF_1_0 = 64
@@ -395,6 +398,9 @@ def test_a_warehouse_without_marts_is_named(nights):
 def test_the_queries_in_the_readme_work_as_pasted(nights):
     queries = re.findall(r"```sql\n(-- analysts\.duckdb.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     assert len(queries) >= 3
+    refused = [(nights[0].run_date, "email_file", "ben", "email_file_20260329.csv", "invalid_email", "field email")]
+    book = path_of(nights[0], "email_file")
+    write_parquet(pl.DataFrame(refused, schema=ERRORS.schema, orient="row"), book)
     for night in nights:
         report_night.evaluate(night)
         analysts.run(night)

@@ -493,7 +493,7 @@ def test_the_stage_delivers_over_the_connection_of_the_environment(
     """Nothing is stood in for but the tool: the section of the shop file, the variable, the pace, the summary."""
     night = braze_night(tmp_path, [*(f"ok{number}" for number in range(60)), "late1"])
     path = tmp_path / "shop.yaml"
-    channel = "{name: braze, kind: crm_file, deliver: {to: 'api:braze', connection: braze_eu}}"
+    channel = "{name: braze, kind: braze, format: jsonl, deliver: {to: 'api:braze', connection: braze_eu}}"
     path.write_text(path.read_text().replace("{name: email_file, kind: email_file}", channel))
     night = Night(load_shop(path), night.run_date)
     monkeypatch.setenv("RECSYS_CONNECTION_BRAZE_EU", json.dumps({"host": braze.host, "password": KEY}))

@@ -19,7 +19,7 @@ def recsys(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedP
         text=True,
         check=False,
         cwd=cwd,
-        env=os.environ | {"COLUMNS": "200"},
+        env=os.environ | {"COLUMNS": "40"},
     )
 
 

@@ -97,6 +97,7 @@ def put(content: dict, where: str, value: object) -> dict:
         ),
         ("channels.0.deliver", {"to": "sftp://me:secret@x/"}, ["channels.0.deliver", "Put them into the connection"]),
         ("channels.0.deliver", {"to": "somewhere"}, ["channels.0.deliver.to", "'somewhere'", "allowed: a URL"]),
+        ("channels.0.deliver", {"to": "api:klaviyo"}, ["'email_file'", "api:klaviyo", "kind klaviyo", "'email_file'"]),
         ("channels.0.name", "x_optout", ["x_optout", "beside an audience"]),
         ("channels.0.contact_channel", "pigeon", ["channels.0.contact_channel", "'pigeon'", "'email'"]),
         ("channels.1.name", "email_file", ["names must differ", "email_file"]),
@@ -112,6 +113,35 @@ def test_a_fault_is_named(tmp_path: Path, content: dict, where: str, value: obje
     text = message(tmp_path, changed)
     for part in expected:
         assert part in text
+
+
+API = {"name": "tool", "slots": 2, "min_items": 1}
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [
+        ({"kind": "braze", "deliver": {"to": "api:braze"}}, ["'api:braze'", "format is 'csv'", "Say format: jsonl"]),
+        ({"kind": "klaviyo", "contact_channel": "sms", "deliver": {"to": "api:klaviyo"}}, ["Say format: json"]),
+        ({"kind": "klaviyo", "format": "json", "deliver": {"to": "api:braze"}}, ["kind is 'klaviyo'", "to a folder"]),
+        ({"kind": "mailchimp", "deliver": {"to": "api:braze"}}, ["takes kind braze with format jsonl", "'mailchimp'"]),
+        ({"kind": "braze", "format": "parquet", "deliver": {"to": "api:braze"}}, ["format is 'parquet'"]),
+    ],
+)
+def test_an_api_that_would_take_nothing_of_a_channel_is_a_fault(
+    tmp_path: Path, content: dict, channel: dict, expected: list[str]
+) -> None:
+    text = message(tmp_path, put(content, "channels", [API | channel]))
+    for part in ["channels.0", "'tool'", "deliver.to", *expected]:
+        assert part in text
+
+
+@pytest.mark.parametrize(("kind", "form"), [("braze", "jsonl"), ("klaviyo", "json")])
+def test_an_api_takes_its_own_tools_files(tmp_path: Path, content: dict, kind: str, form: str) -> None:
+    path = tmp_path / "shop.yaml"
+    channel = API | {"kind": kind, "format": form, "deliver": {"to": f"api:{kind}", "connection": "tool"}}
+    path.write_text(yaml.safe_dump(put(content, "channels", [channel])))
+    assert load_shop(path).channels[0].deliver is not None
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path, content: dict) -> None:

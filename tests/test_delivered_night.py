@@ -103,6 +103,47 @@ def test_a_record_that_the_tool_refused_has_failed_although_its_batch_was_taken(
     book = ledger.path_of(night, ERRORS, "email_file")
     write_parquet(pl.DataFrame(refused, schema=ERRORS.schema, orient="row"), book)
     assert rows(night, STATES)[2:] == [("email_file", "ann", "acknowledged"), ("email_file", "ben", "failed")]
+    told = rows(night, "SELECT customer_id, part, code, detail FROM delivery_errors WHERE channel = 'email_file'")
+    assert told == [("ben", MAILS, "invalid_email", "field email")]
+    where = "ledger/errors/email_file/2026-03-31.parquet"
+    page.run(night)
+    assert f"published/{where}" in night.page.read_text()
+    [line] = [line for line in summed(night) if line.startswith("refused")]
+    assert line.startswith("refused: 1 record of email_file")
+    assert line.endswith(where)
+
+
+def test_what_was_delivered_stays_so_when_the_shop_file_delivers_it_no_more(night: Night) -> None:
+    before = rows(delivered(night), STATES)
+    text = night.shop.path.read_text()
+    start = text.index(" deliver: {to:")
+    night.shop.path.write_text(text[:start] + text[text.index("},", start) + 2 :])
+    later = Night(load_shop(night.shop.path), night.run_date)
+    assert channels(later) == []
+    assert rows(later, STATES) == before
+
+
+@pytest.mark.parametrize("kind", ["klaviyo", "braze"])
+def test_files_that_an_api_does_not_take_are_named_for_a_person(template: Night, tmp_path: Path, kind: str) -> None:
+    night = report_night.copied(template, tmp_path / "shop")
+    form = {"klaviyo": "json", "braze": "jsonl"}[kind]
+    moments = "moments: [recommendations, check_in]"
+    said = f"name: email_file, kind: {kind}, format: {form}, {moments}, deliver: {{to: 'api:{kind}', connection: x}},"
+    text = night.shop.path.read_text()
+    night.shop.path.write_text(text.replace("name: email_file, kind: email_file,", said))
+    night = Night(load_shop(night.shop.path), night.run_date)
+    page.run(night)
+    assert f"takes no such file, so a person imports it: <code>{MAILS}</code>" in night.page.read_text()
+    lines = [line for line in summed(night) if line.startswith("to import by hand")]
+    names = [line.rpartition("/")[2] for line in lines]
+    assert names == [MAILS, f"check_in_{MAILS}"]
+
+
+def summed(night: Night) -> list[str]:
+    """The lines of the summary, when its output is no terminal."""
+    stream = io.StringIO()
+    summary.show(night, Console(file=stream, color_system=None))
+    return stream.getvalue().splitlines()
 
 
 def test_where_rows_do_not_add_up_the_least_counts(night: Night) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import boto3
@@ -11,7 +12,7 @@ from outside_servers import SSHD, SftpServer, new_key, s3_server, sftp_server
 from publisher_faults import CHANNEL
 from thorough import THOROUGH
 
-from recsys.delivery.credentials import Connection, variable_of
+from recsys.delivery.credentials import Connection, credentials, variable_of
 from recsys.delivery.journal import Journal
 from recsys.delivery.redeliver import redeliver
 from recsys.delivery.stage import run
@@ -243,6 +244,18 @@ def test_a_bucket_that_is_not_there_fails_without_doubt(
         run(night, CHANNEL)
     assert SECRET not in str(caught.value)
     assert "in_doubt" not in outcomes(night).values()
+
+
+def test_a_bucket_is_looked_at_and_nothing_is_put_there(bucket: Bucket) -> None:
+    found = credentials("bucket")
+    with closing(open_target(f"s3://{bucket.bucket.name}/in", found)) as target:
+        assert target.look() == 0
+        bucket.bucket.Object("in/theirs.csv").put(Body=b"x")
+        assert target.look() == 1
+    with closing(open_target("s3://no-such-bucket/in", found)) as target, pytest.raises(CannotDeliver) as caught:
+        target.look()
+    assert SECRET not in str(caught.value)
+    assert bucket.lying() == ["theirs.csv"]
 
 
 def test_a_store_that_is_away_after_the_point_of_no_return_leaves_doubt(

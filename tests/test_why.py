@@ -25,6 +25,7 @@ from recsys.channels.crm_file import CrmFile
 from recsys.config import load_shop
 from recsys.contracts import CONTRACTS
 from recsys.delivery import stage as deliver
+from recsys.delivery.record_errors import ERRORS, path_of
 from recsys.errors import ConfigError, NotKnown
 from recsys.files import sha256_of
 from recsys.night import Night
@@ -611,5 +612,13 @@ def test_whether_and_how_a_row_was_delivered_is_told(green: Night, tmp_path: Pat
     story = part(tell(night, "ann", "email_file"), "email_file (e-mail)")
     [line] = [line for line in story if line.startswith("Delivery")]
     assert line.startswith(f"Delivery to file://{inbox}, in email_file_20260331.csv: delivered (sha256 ")
+    refused = [(night.run_date, "email_file", "ann", "email_file_20260331.csv", "invalid_email", "email")]
+    write_parquet(pl.DataFrame(refused, schema=ERRORS.schema, orient="row"), path_of(night, "email_file"))
+    story = part(tell(night, "ann", "email_file"), "email_file (e-mail)")
+    [line] = [line for line in story if line.startswith("Delivery")]
+    assert line == (
+        f"Delivery to file://{inbox}, in email_file_20260331.csv: not delivered, the tool refused their record "
+        "(invalid_email: email). See published/ledger/errors/email_file/2026-03-31.parquet."
+    )
     held_back = part(tell(night, "cat", "email_file"), "email_file (e-mail)")
     assert not [line for line in held_back if line.startswith("Delivery")]

@@ -191,6 +191,20 @@ HISTORY: tuple[HistoryTable, ...] = (
         ),
     ),
     HistoryTable(
+        "delivery_errors",
+        "One row per night, channel, record that a tool's API refused, part it was in, and code: it was not delivered.",
+        ("run_date", "channel", "part", "customer_id", "code", "detail"),
+        (
+            RUN_DATE,
+            _CHANNEL,
+            Column("customer_id", "VARCHAR", "Whose record; null where the tool did not say"),
+            Column("part", "VARCHAR", "The part of the delivery, as in the table deliveries"),
+            Column("code", "VARCHAR", "What is wrong: the tool's word, or ours for a record that was not even sent"),
+            Column("detail", "VARCHAR", "The field, or the tool's sentence without values of customers"),
+        ),
+        may_be_missing=True,
+    ),
+    HistoryTable(
         "gate_checks",
         "One row per night and check of the gate.",
         ("run_date", "suite", "check_name", "severity", "detail"),

@@ -12,7 +12,7 @@ from recsys.database import quoted
 from recsys.delivery.audiences import channels
 from recsys.delivery.journal import Journal, State
 from recsys.delivery.messages import messages_of
-from recsys.delivery.record_errors import refused_by
+from recsys.delivery.record_errors import ERRORS, refused_by
 from recsys.errors import StageInputMissing
 from recsys.files import read_json
 from recsys.manifest import SUCCESS, read_published
@@ -84,6 +84,7 @@ def insert_tonight(con: duckdb.DuckDBPyConnection, night: Night, verdict: Verdic
         _of(night) | {"path": str(night.raw / "quarantine.parquet")},
     )
     _insert_rows(con, "deliveries", night, deliveries(night))
+    _insert_errors(con, night)
     _insert_rows(con, "gate_checks", night, _gate_checks(verdict))
     _insert_rows(con, "source_files", night, _source_files(inputs))
     absent = sorted(name for name, table in inputs["tables"].items() if not table["present"])
@@ -126,12 +127,13 @@ def history_stands(con: duckdb.DuckDBPyConnection, night: Night) -> bool:
 
 def _insert_files(con: duckdb.DuckDBPyConnection, night: Night) -> dict[str, int]:
     """Replace what the history says about the night's source files, bad rows and published files; rows per table."""
-    for name in ("quarantine", "deliveries", "source_files"):
+    for name in ("quarantine", "deliveries", "delivery_errors", "source_files"):
         con.execute(f"DELETE FROM edition.main.{quoted(name)} WHERE run_date = $run_date", _of(night))
     path = str(night.raw / "quarantine.parquet")
     quarantined = "SELECT $run_date::DATE AS run_date, * FROM read_parquet($path)"
     _insert_query(con, "quarantine", quarantined, _of(night) | {"path": path})
     _insert_rows(con, "deliveries", night, deliveries(night))
+    _insert_errors(con, night)
     _insert_rows(con, "source_files", night, _source_files(read_inputs(night)))
     return rows_of(con, night)
 
@@ -235,6 +237,13 @@ def _source_files(inputs: Row) -> list[Row]:
         for name, table in inputs["tables"].items()
         for file in table["files"]
     ]
+
+
+def _insert_errors(con: duckdb.DuckDBPyConnection, night: Night) -> None:
+    """What tools said of single records, over all audiences of the night; nothing where they said nothing."""
+    paths = [str(path) for path in sorted(night.ledger.glob(f"{ERRORS.name}/*/{night.run_date}.parquet"))]
+    if paths:
+        _insert_query(con, "delivery_errors", "SELECT * FROM read_parquet($paths)", {"paths": paths})
 
 
 def _insert_query(con: duckdb.DuckDBPyConnection, name: str, query: str, values: Row) -> None:

@@ -1,4 +1,4 @@
-"""Requests to a tool's API: at its pace, with its key, and never to anything but the calls that delivery makes.
+"""Requests to a tool's API: at its pace, its key never in anything but the calls that delivery makes.
 
 Connections are not kept: one that the server closes while the next request is on its way would leave doubt about a
 request that never arrived.
@@ -17,7 +17,7 @@ import httpx
 from pydantic import SecretStr
 
 from recsys.delivery.answers import GONE, Answer, Fate, answer_of, denied_advice, object_in, objects_in
-from recsys.delivery.credentials import Connection
+from recsys.delivery.credentials import Connection, variable_of
 from recsys.errors import CannotDeliver, ConfigError, Transient
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -55,6 +55,13 @@ class Api:
     clock: Clock
     client: httpx.Client = field(repr=False)
     _next: float = field(default=float("-inf"), init=False, repr=False)
+
+    def knock(self) -> None:
+        """Open the address without the key. Raises Transient when nobody answers there."""
+        try:
+            self.client.get("/", auth=None)
+        except httpx.HTTPError as error:
+            raise Transient(f"{self.address}: no answer ({type(error).__name__}).") from None
 
     def post(self, path: str, body: bytes) -> Answer:
         """Send once."""
@@ -126,7 +133,11 @@ def connect(
     """The API at a connection's host, its password as the key. Raises ConfigError without a key or over plain HTTP."""
     host = connection.host or default
     if not host:
-        raise ConfigError(f"connection '{connection.name}': no host. Give the address of the tool's REST endpoint.")
+        raise ConfigError(
+            f"connection '{connection.name}': no host. The address of the tool's REST endpoint belongs there, as in "
+            f'{variable_of(connection.name)}=\'{{"host": "https://rest.fra-01.braze.eu", "password": ...}}\'; '
+            "in Airflow it is the connection's host."
+        )
     url = httpx.URL(host if "://" in host else f"https://{host}")
     if connection.port:
         url = url.copy_with(port=connection.port)
@@ -135,7 +146,10 @@ def connect(
             f"connection '{connection.name}': {url.scheme}://{url.host} would send the key in clear; give it as https."
         )
     if not connection.password.get_secret_value():
-        raise ConfigError(f"connection '{connection.name}': no password. The tool's API key belongs there.")
+        raise ConfigError(
+            f"connection '{connection.name}': no password. The tool's API key belongs there: as password in "
+            f"{variable_of(connection.name)}, or in the connection of Airflow."
+        )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     client = httpx.Client(
         base_url=url,

@@ -11,11 +11,12 @@ from functools import lru_cache
 
 from recsys.delivery.answers import Answer, Fate, denied_advice
 from recsys.delivery.api import Api
+from recsys.delivery.apis import for_a_person
 from recsys.delivery.audiences import Audience
 from recsys.delivery.batches import Batch, JsonLines, Problem, Slice, require_no_consent, slice_of
 from recsys.delivery.carrier import Carrier
 from recsys.delivery.journal import Journal, Outcome, Part, State, Step
-from recsys.delivery.record_errors import NOBODY, Identifier, People, enter
+from recsys.delivery.record_errors import NOBODY, Identifier, People, enter, shown_path
 from recsys.delivery.tool_rules import Taken, ToolRules, read_problems, written
 from recsys.errors import CannotDeliver, Transient
 
@@ -39,9 +40,9 @@ class ApiCarrier(Carrier, ToolRules):
         names = [file.file for file in audience.published.manifest.files]
         self._clear = [name for name in names if name.startswith(f"{audience.name}_clear_")]
         """Rows about people who left go first: an address may have moved from one person to another."""
-        own = [name for name in names if name not in self._clear and not name.startswith(f"{audience.name}_remove_")]
-        sent = [name for name in (*self._clear, *own) if name.endswith(self.suffix)]
-        self._left = sorted(set(names) - set(sent))
+        self._left = for_a_person(audience.name, names, self.suffix)
+        own = [name for name in names if name not in self._clear]
+        sent = [name for name in (*self._clear, *own) if name not in self._left]
         self._lines = {name: JsonLines(audience.folder / name) for name in sent}
         self._batch = lru_cache(maxsize=1)(self._read)
         self._doubts = self._refusals = self._planned = self._carried = 0
@@ -196,7 +197,8 @@ class ApiCarrier(Carrier, ToolRules):
             (NOBODY if row is None else self.identifier(piece.records[row]), problem) for row, problem in done.problems
         ]
         self._enter({piece.name: said})
-        reason = f"{len(said)} said of its records: see the ledger's errors" if said else ""
+        where = shown_path(self.audience.night, self.audience.name)
+        reason = f"of its records {len(said)} were refused: see {where}" if said else ""
         journal.append(piece.name, State.ACKNOWLEDGED, Step.CONFIRMED, receipt=done.receipt, reason=reason)
 
     def _pieces_on_record(self, piece: Slice, journal: Journal) -> list[Slice]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recsys.delivery.audiences import Audience, audience_of, channels, owner_of, setting_of
 from recsys.erasure.records import require_finished
-from recsys.errors import ConfigError, NotApproved
+from recsys.errors import AlreadyPublished, ConfigError, NotApproved, StageInputMissing
 from recsys.files import read_json, write_json
 from recsys.lock import exclusive
 from recsys.night import Night
@@ -55,8 +55,16 @@ def is_approved(audience: Audience) -> bool:
 
 
 def waits(night: Night, channel: str) -> bool:
-    """Whether an audience's published files wait for a person to approve them."""
-    return setting_of(night, channel).approve and not is_approved(audience_of(night, channel))
+    """Whether an audience's published files wait for a person to approve them.
+
+    Those that are not there, or are not what was published, wait for nobody: delivering them says what is wrong.
+    """
+    if not setting_of(night, channel).approve:
+        return False
+    try:
+        return not is_approved(audience_of(night, channel))
+    except (StageInputMissing, AlreadyPublished):
+        return False
 
 
 def require_approved(audience: Audience) -> None:

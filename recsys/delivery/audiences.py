@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.channels.check_in import CHECK_IN
+from recsys.channels.render import channels_of
 from recsys.delivery.settings import Deliver
 from recsys.errors import ConfigError, StageInputMissing
 from recsys.manifest import Published, read_published
@@ -21,13 +22,14 @@ class Audience:
 
 
 def channels(night: Night) -> list[str]:
-    """What is delivered: the audiences of channels with a section `deliver`, and their check-ins.
+    """What is delivered: the audiences of channels with a section `deliver`, and the check-ins that they make.
 
     A tool's API takes no check-ins: their files stay where they are published.
     """
     ours = [channel for channel in night.shop.channels if channel.deliver]
+    made = {channel.name for channel in channels_of(night.shop)}
     asked = [f"{CHECK_IN}{channel.name}" for channel in ours if channel.deliver and not channel.deliver.api]
-    return [*(channel.name for channel in ours), *asked]
+    return [*(channel.name for channel in ours), *(name for name in asked if name in made)]
 
 
 def setting_of(night: Night, channel: str) -> Deliver:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from recsys.delivery.answers import Answer
-from recsys.delivery.api import Clock, Pace, connect
+from recsys.delivery.api import Api, Clock, Pace, connect
 from recsys.delivery.api_carrier import ApiCarrier
 from recsys.delivery.audiences import Audience
 from recsys.delivery.batches import Batch, Problem, Record, as_json
@@ -44,24 +44,22 @@ class BrazeApi(ApiCarrier):
         self, audience: Audience, connection: Connection, clock: Clock | None = None, pace: Pace = PACE
     ) -> None:
         """`extra` of the connection: `updates` per request, and `update_existing_only`, true unless it says false."""
-        updates = connection.extra.get("updates", UPDATES)
-        if not isinstance(updates, int) or not 1 <= updates <= MOST_UPDATES:
-            raise ConfigError(
-                f"connection '{connection.name}': updates in extra is not a number from 1 to {MOST_UPDATES}; leave it "
-                f"out for {UPDATES}, which every contract allows."
-            )
-        self.lines_per_batch = self.most_records = updates
+        self.lines_per_batch = self.most_records = _updates(connection)
         self._existing_only = connection.extra.get("update_existing_only", True) is not False
-        api = connect(
+        super().__init__(audience, self.connected(connection, clock or Clock(), pace))
+
+    @classmethod
+    def connected(cls, connection: Connection, clock: Clock, pace: Pace = PACE) -> Api:
+        _updates(connection)
+        return connect(
             connection,
             default=None,
             scheme="Bearer",
             headers={"Content-Type": "application/json", "Accept": "application/json"},
             calls=(f"POST {TRACK}",),
             pace=pace,
-            clock=clock or Clock(),
+            clock=clock,
         )
-        super().__init__(audience, api)
 
     def batch(self, name: str, lines: Sequence[Record], first: Record) -> Batch:
         column = next((column for column in COLUMNS if column in first), None)
@@ -93,6 +91,16 @@ class BrazeApi(ApiCarrier):
         of = f"{processed} of {len(records)}" if isinstance(processed, int) else f"{len(records)} sent"
         message = "queued" if answer.content.get("message") == "queued" else "processed"
         return Taken(f"{of} {message}", tuple(_said(answer, records)))
+
+
+def _updates(connection: Connection) -> int:
+    updates = connection.extra.get("updates", UPDATES)
+    if not isinstance(updates, int) or not 1 <= updates <= MOST_UPDATES:
+        raise ConfigError(
+            f"connection '{connection.name}': updates in extra is not a number from 1 to {MOST_UPDATES}; leave it "
+            f"out for {UPDATES}, which every contract allows."
+        )
+    return updates
 
 
 def _payload(line: Record) -> Record | None:

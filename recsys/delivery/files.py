@@ -42,7 +42,12 @@ class FileCarrier(Carrier):
 
     @property
     def _marker(self) -> str:
-        return f"{self.audience.name}_{self.audience.night.run_date:%Y%m%d}.{MANIFEST}"
+        """The manifest's name there: the date is that of the files it belongs to, which may be the tool's own."""
+        ours = re.compile(rf"{re.escape(self.audience.name)}_(?:[a-z]+_)*(\d{{8}})[_.]")
+        matches = [ours.match(file.file) for file in self.audience.published.manifest.files]
+        days = {match.group(1) for match in matches if match}
+        day = days.pop() if len(days) == 1 else f"{self.audience.night.run_date:%Y%m%d}"
+        return f"{self.audience.name}_{day}.{MANIFEST}"
 
     def waits_for_others(self, part: Part) -> bool:
         """The manifest does."""

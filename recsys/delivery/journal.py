@@ -55,7 +55,7 @@ class Step(StrEnum):
     REFUSED = "refused"
     """The target said no, or certainly got nothing."""
     DECLINED = "declined"
-    """The tool takes this one record not, and others it does: the ledger's errors say why."""
+    """The tool takes this one record not, and others it does: `published/ledger/errors/` says why."""
     SPLIT = "split"
     """Its parts leave in its place."""
     SETTLED = "settled"

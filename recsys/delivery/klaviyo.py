@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from recsys.delivery.answers import Answer, object_in, objects_in
-from recsys.delivery.api import Clock, Pace, connect
+from recsys.delivery.api import Api, Clock, Pace, connect
 from recsys.delivery.api_carrier import ApiCarrier
 from recsys.delivery.audiences import Audience
 from recsys.delivery.batches import Batch, Problem, Record, as_json
@@ -51,22 +51,32 @@ class KlaviyoApi(ApiCarrier):
         self, audience: Audience, connection: Connection, clock: Clock | None = None, pace: Pace = PACE
     ) -> None:
         """`extra` of the connection: `list_id`, the list that profiles are added to, and `revision`."""
+        api = self.connected(connection, clock or Clock(), pace)
+        super().__init__(audience, api)
+        self._jobs = Jobs(api)
+        self._list = str(connection.extra.get("list_id") or "")
+        self._mark: str | None = None
+
+    @classmethod
+    def connected(cls, connection: Connection, clock: Clock, pace: Pace = PACE) -> Api:
         revision = str(connection.extra.get("revision") or REVISION)
         media = "application/vnd.api+json"
         headers = {"revision": revision, "Accept": media, "Content-Type": media}
-        api = connect(
+        return connect(
             connection,
             default=HOST,
             scheme="Klaviyo-API-Key",
             headers=headers,
             calls=CALLS,
             pace=pace,
-            clock=clock or Clock(),
+            clock=clock,
         )
-        super().__init__(audience, api)
-        self._jobs = Jobs(api)
-        self._list = str(connection.extra.get("list_id") or "")
-        self._mark: str | None = None
+
+    @classmethod
+    def look(cls, api: Api) -> str:
+        """Read its newest import job."""
+        Jobs(api).newest()
+        return "it answers, and takes the key"
 
     def batch(self, name: str, lines: Sequence[Record], first: Record) -> Batch:  # noqa: ARG002
         try:

@@ -40,12 +40,13 @@ class Messages:
 
 
 def messages_of(night: Night, channel: str) -> Messages | None:
-    """What became of a channel's messages of a night; None when its files are not delivered."""
-    if channel not in channels(night):
+    """What became of a channel's messages of a night; None when its files are not delivered, and were not then."""
+    journal = Journal.open(night, channel)
+    if channel not in channels(night) and not journal.entries:
         return None
     ours = re.compile(rf"{re.escape(channel)}_((un)?personalised_)?(add_)?\d{{8}}(?!.*{re.escape(MANIFEST)}$)")
     entries = sorted(
-        (entry for entry in Journal.open(night, channel).entries if ours.match(entry.part)),
+        (entry for entry in journal.entries if ours.match(entry.part)),
         key=lambda entry: natural(entry.part),
     )
     people, first, slices = sum(entry.rows for entry in entries), 1, []
@@ -54,4 +55,5 @@ def messages_of(night: Night, channel: str) -> Messages | None:
         slices.append(Slice(first, first + entry.rows - 1, people, entry))
         first += entry.rows
     least = min((entry.state for entry in entries), key=LEAST_FIRST.index, default=State.PENDING)
-    return Messages(setting_of(night, channel).to, tuple(slices), least)
+    target = setting_of(night, channel).to if channel in channels(night) else journal.entries[0].target
+    return Messages(target, tuple(slices), least)

@@ -5,6 +5,7 @@ which field; values stay out. An erasure takes people's rows out of it as out of
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import polars as pl
 
@@ -34,12 +35,25 @@ Identifier = tuple[str, str]
 NOBODY: Identifier = ("", "")
 
 
+def path_of(night: Night, channel: str) -> Path:
+    """Where the errors of a channel and night are; no file without any."""
+    return ledger.path_of(night, ERRORS, channel)
+
+
+def shown_path(night: Night, channel: str) -> str:
+    """`path_of` relative to the shop's data folder, as it is told to people."""
+    return path_of(night, channel).relative_to(night.shop.root).as_posix()
+
+
+def read_errors(night: Night, channel: str) -> pl.DataFrame:
+    """What was said of records, one row per record, part and code; no rows where nothing was."""
+    path = path_of(night, channel)
+    return pl.read_parquet(path) if path.is_file() else ERRORS.schema.to_frame()
+
+
 def refused_by(night: Night, channel: str) -> list[str]:
     """customer_ids whose record the tool refused, ordered; also when it took the rest of their batch."""
-    path = ledger.path_of(night, ERRORS, channel)
-    if not path.is_file():
-        return []
-    return pl.read_parquet(path).get_column("customer_id").drop_nulls().unique().sort().to_list()
+    return read_errors(night, channel).get_column("customer_id").drop_nulls().unique().sort().to_list()
 
 
 class People:
@@ -74,10 +88,10 @@ def enter(
 
     NOBODY has an error that the tool tied to no record; a part without errors is one that was taken after all.
     """
-    path = ledger.path_of(night, ERRORS, channel)
+    path = path_of(night, channel)
     if not path.is_file() and not any(found.values()):
         return
-    before = pl.read_parquet(path) if path.is_file() else ERRORS.schema.to_frame()
+    before = read_errors(night, channel)
     rows = [(part, *entry) for part, entries in found.items() for entry in entries]
     new = pl.DataFrame(
         {

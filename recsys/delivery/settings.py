@@ -19,7 +19,7 @@ class Deliver(Settings):
     to: str = Field(
         max_length=1000,
         description="A folder as a URL, such as sftp://files.example.com/import or s3://bucket/folder (whatever fsspec "
-        "opens), or api:NAME for a tool's own API",
+        "opens), or a tool's own API: api:klaviyo (kind klaviyo, format json), api:braze (kind braze, format jsonl)",
     )
     connection: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")] | None = Field(
         None,

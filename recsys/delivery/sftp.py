@@ -66,10 +66,9 @@ def connect(host: str, port: int | None, connection: Connection) -> CheckedSFTP:
     """An open connection. Raises CannotDeliver for a host key that is unknown or another one, ConfigError for a key
     of ours, or a host key in the connection, that cannot be read; and whatever paramiko raises."""
     port = port or connection.port or PORT
-    name = host if port == PORT else f"[{host}]:{port}"
     return CheckedSFTP(
         host,
-        host_keys=_host_keys(name, connection),
+        host_keys=_host_keys(_known_as(host, port), connection),
         skip_instance_cache=True,
         port=port,
         username=connection.login or None,
@@ -81,6 +80,32 @@ def connect(host: str, port: int | None, connection: Connection) -> CheckedSFTP:
         banner_timeout=SECONDS,
         auth_timeout=SECONDS,
     )
+
+
+def require_complete(host: str, port: int | None, connection: Connection) -> None:
+    """Raise ConfigError for what can be said without connecting: nobody to log in as, or no key to know the host by."""
+    if not connection.login or not (connection.password.get_secret_value() or _private_key(connection)):
+        raise ConfigError(
+            f"connection '{connection.name}': no login, or neither a password nor private_key in its extra, so "
+            f"{host or 'the server'} cannot be logged in to."
+        )
+    if not host:
+        raise ConfigError(f"connection '{connection.name}': no host, and none in deliver.to. Say which server it is.")
+    name = _known_as(host, port or connection.port or PORT)
+    keys = paramiko.HostKeys()
+    for entry in _host_keys(name, connection):
+        for known in entry.hostnames:
+            keys.add(known, entry.key.get_name(), entry.key)
+    if keys.lookup(name) is None:
+        raise ConfigError(
+            f"connection '{connection.name}': no host key of {name} is known, so nothing would be sent there. Put the "
+            'server\'s key into its extra as host_key: "ssh-ed25519 AAAA...", as its operator gives it.'
+        )
+
+
+def _known_as(host: str, port: int) -> str:
+    """A server's name in known_hosts."""
+    return host if port == PORT else f"[{host}]:{port}"
 
 
 def _host_keys(name: str, connection: Connection) -> list[paramiko.hostkeys.HostKeyEntry]:

@@ -3,7 +3,6 @@
 It reads only what is published, so it never names a file first; and it holds the data root as every stage does.
 """
 
-import importlib
 from collections import Counter
 from contextlib import closing
 
@@ -11,10 +10,10 @@ from recsys.delivery.apis import APIS
 from recsys.delivery.approval import require_approved
 from recsys.delivery.audiences import Audience, audience_of, channels, setting_of
 from recsys.delivery.carrier import Carrier, open_parts
-from recsys.delivery.credentials import Connection, credentials
+from recsys.delivery.credentials import Connection, credentials, variable_of
 from recsys.delivery.journal import Journal, Outcome
 from recsys.delivery.settings import Deliver
-from recsys.errors import CannotDeliver, DeliveryInDoubt, RecsysError
+from recsys.errors import CannotDeliver, ConfigError, DeliveryInDoubt, RecsysError
 from recsys.lock import exclusive
 from recsys.night import Night
 
@@ -65,15 +64,30 @@ def deliver(audience: Audience, setting: Deliver) -> Journal:
 
 
 def carrier_of(audience: Audience, setting: Deliver) -> Carrier:
-    """The carrier to a channel's target, connected."""
-    connection = credentials(setting.connection) if setting.connection else Connection("none")
+    """The carrier to a channel's target, connected. Raises ConfigError where its connection lacks something."""
+    connection = connection_of(setting, audience.name)
     if setting.api is None:
         from recsys.delivery.files import FileCarrier
         from recsys.delivery.targets import open_target
 
         return FileCarrier(audience, open_target(setting.to, connection))
-    module, _, name = APIS[setting.api].partition(":")
-    return getattr(importlib.import_module(module), name)(audience, connection)  # type: ignore[no-any-return]
+    return APIS[setting.api].load()(audience, connection)  # type: ignore[arg-type]  # each opens its own API
+
+
+def connection_of(setting: Deliver, channel: str) -> Connection:
+    """The credentials that a channel's target asks for; an empty connection for a folder that needs none.
+
+    Raises ConfigError when they are not there, and for an API without a connection.
+    """
+    if setting.connection is not None:
+        return credentials(setting.connection)
+    if setting.api is not None:
+        raise ConfigError(
+            f"channel '{channel}': deliver.to is '{setting.to}', and no connection holds its key. Say connection: "
+            f"{setting.api} in its section deliver, and set the environment variable {variable_of(setting.api)} to "
+            f"{APIS[setting.api].example}; in Airflow make a connection of that id."
+        )
+    return Connection("none")
 
 
 def require_arrived(journal: Journal) -> None:

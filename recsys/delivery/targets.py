@@ -72,6 +72,12 @@ class Target:
         said = f"sha256 {sha256}" if sha256 else f"{size} bytes" if size is not None else "there"
         return Found(size, sha256, " ".join(filter(None, (said, f"etag {info['ETag']}" if info.get("ETag") else ""))))
 
+    def look(self) -> int:
+        """How many entries the folder has. Raises CannotDeliver or Transient when it cannot be listed."""
+        with self._errors("listing the folder"):
+            self.fs.invalidate_cache()
+            return len(self.fs.ls(self.folder or "/", detail=False))
+
     def upload(self, source: Path, name: str) -> None:
         """Put a file under a name, in place of what an earlier attempt left there."""
         with self._errors(f"uploading {name}"):
@@ -131,6 +137,16 @@ class ObjectStore(Target):
 
     renames = False
 
+    def look(self) -> int:
+        """How many objects there are; a folder of a bucket need not exist."""
+        with self._errors("listing the bucket"):
+            self.fs.invalidate_cache()
+            try:
+                return len(self.fs.ls(self.folder, detail=False))
+            except FileNotFoundError:
+                self.fs.ls(self.folder.partition("/")[0], detail=False)
+                return 0
+
     def upload(self, source: Path, name: str) -> None:
         """One request, never repeated by itself; S3 also refuses to replace an object."""
         with self._errors(f"uploading {name}"):
@@ -158,11 +174,7 @@ def told(error: Exception, doing: str, connection: Connection) -> RecsysError:
 def open_target(to: str, connection: Connection) -> Target:
     """The target at a URL, connected. Raises CannotDeliver, ConfigError or Transient when it cannot be reached."""
     url = urlsplit(to)
-    if connection.host and url.hostname and url.scheme not in OBJECT_STORES and connection.host != url.hostname:
-        raise ConfigError(
-            f"connection '{connection.name}': is for another host than {url.hostname} in deliver.to; credentials go "
-            "to the host that they were made for, and nowhere else."
-        )
+    require_own_host(to, connection)
     try:
         if url.scheme in SSH:
             from recsys.delivery import sftp
@@ -177,6 +189,16 @@ def open_target(to: str, connection: Connection) -> Target:
     if url.scheme in OBJECT_STORES:
         return ObjectStore(fs, folder, to, connection)
     return (LocalFolder if url.scheme in LOCAL else Target)(fs, folder, to, connection)
+
+
+def require_own_host(to: str, connection: Connection) -> None:
+    """Raise ConfigError where a connection is for another host than the URL's. Object stores have buckets there."""
+    url = urlsplit(to)
+    if connection.host and url.hostname and url.scheme not in OBJECT_STORES and connection.host != url.hostname:
+        raise ConfigError(
+            f"connection '{connection.name}': is for another host than {url.hostname} in deliver.to; credentials go "
+            "to the host that they were made for, and nowhere else."
+        )
 
 
 def _options(scheme: str, connection: Connection) -> dict[str, Any]:

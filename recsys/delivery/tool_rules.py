@@ -7,7 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from recsys.delivery.answers import Answer
+from recsys.delivery.api import Api, Clock, Pace
 from recsys.delivery.batches import Batch, Problem, Record, as_json
+from recsys.delivery.credentials import Connection
 from recsys.delivery.journal import Entry, Journal
 from recsys.delivery.record_errors import Identifier
 
@@ -33,6 +35,17 @@ class ToolRules(ABC):
     most_bytes: int
     path: str
     """Where records are posted."""
+
+    @classmethod
+    @abstractmethod
+    def connected(cls, connection: Connection, clock: Clock, pace: Pace) -> Api:
+        """The tool's API at a connection, nothing asked of it yet. Raises ConfigError for what the connection lacks."""
+
+    @classmethod
+    def look(cls, api: Api) -> str:
+        """Ask the tool for something that changes nothing; what that showed. Raises CannotDeliver and Transient."""
+        api.knock()
+        return "it answers; whether it takes the key only a delivery shows"
 
     @abstractmethod
     def batch(self, name: str, lines: Sequence[Record], first: Record) -> Batch:

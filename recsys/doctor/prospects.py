@@ -9,10 +9,9 @@ from recsys.channel_settings import Channel
 from recsys.channels.base import read_decisions
 from recsys.channels.kinds import kind_of
 from recsys.channels.wording import Wording
-from recsys.delivery.credentials import credentials
+from recsys.doctor import targets
 from recsys.doctor.finding import Finding, Level
 from recsys.doctor.rehearsal import Rehearsal
-from recsys.errors import ConfigError
 from recsys.night import Night
 from recsys.report.words import STATUS_WORDS, contact_words
 from recsys.vocabulary import Status
@@ -35,43 +34,37 @@ class Prospect:
     findings: tuple[Finding, ...]
 
 
-def prospects(asked: Night, rehearsal: Rehearsal) -> tuple[Prospect, ...]:
-    """One per channel of the shop, in its order; none when the rehearsal did not come as far as decisions."""
+def prospects(asked: Night, rehearsal: Rehearsal, *, reach: bool = False) -> tuple[Prospect, ...]:
+    """One per channel of the shop, in its order; none when the rehearsal did not come as far as decisions.
+
+    Targets are contacted only with `reach`, and only for reading.
+    """
     if not rehearsal.reached("decide"):
         return ()
     night = rehearsal.night
     decisions = read_decisions(night.decisions, "fct_decisions")
-    return tuple(_prospect(asked, rehearsal, channel, decisions) for channel in night.shop.channels)
+    return tuple(_prospect(asked, rehearsal, channel, decisions, reach=reach) for channel in night.shop.channels)
 
 
-def _prospect(asked: Night, rehearsal: Rehearsal, channel: Channel, decisions: pl.DataFrame) -> Prospect:
+def _prospect(
+    asked: Night, rehearsal: Rehearsal, channel: Channel, decisions: pl.DataFrame, *, reach: bool
+) -> Prospect:
     night = rehearsal.night
     ours = decisions.filter(pl.col("channel") == channel.name).group_by("status").len()
     counts: dict[str, int] = dict(ours.sort("len", "status", descending=[True, False]).iter_rows())
     recipients = counts.pop(Status.EXPORTED.value, 0)
     folder = night.files / channel.name
     files = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = [*_target(asked, channel), *_permission(channel, recipients, counts, night.shop.gate.min_recipients)]
+    found = [
+        *targets.findings(asked, channel, tuple(path.name for path in files), recipients, reach=reach),
+        *_permission(channel, recipients, counts, night.shop.gate.min_recipients),
+    ]
     if recipients:
         found += _filled(night.decisions, channel)
         found += _spoken(night.decisions, channel, Wording(night.shop.reasons))
     return Prospect(
         channel, recipients, counts, tuple((path.name, path.stat().st_size) for path in files), tuple(found)
     )
-
-
-def _target(night: Night, channel: Channel) -> list[Finding]:
-    """Whether credentials for the channel's target are there; nothing is asked of the target itself."""
-    if channel.deliver is None:
-        where = f"files stay under {night.shop.root / 'published'}, for a person to import."
-        return [Finding("ready", f"{channel.name}: target", where)]
-    if channel.deliver.connection is not None:
-        try:
-            credentials(channel.deliver.connection)
-        except ConfigError as error:
-            return [Finding("stops", f"{channel.name}: target", str(error))]
-    asked = "; a person approves first" if channel.deliver.approve else ""
-    return [Finding("ready", f"{channel.name}: target", f"delivered to {channel.deliver.to}{asked}.")]
 
 
 def _permission(channel: Channel, recipients: int, held_back: dict[str, int], fewest: int) -> list[Finding]:

@@ -16,8 +16,8 @@ _SIGNS = {
 }
 
 
-def show(console: Console, findings: list[Finding], prospects: tuple[Prospect, ...]) -> bool:
-    """Print everything; True when nothing stops a night or a channel."""
+def show(console: Console, findings: list[Finding], prospects: tuple[Prospect, ...], *, reached: bool = False) -> bool:
+    """Print everything; True when nothing stops a night or a channel. `reached`: targets were opened and looked at."""
     _print(console, "The data", findings)
     for prospect in prospects:
         _print(console, f"{prospect.channel.name} ({prospect.channel.kind})", list(prospect.findings))
@@ -30,6 +30,8 @@ def show(console: Console, findings: list[Finding], prospects: tuple[Prospect, .
         if finding.level == "stops"
     ]
     console.print()
+    if not reached and any(it.channel.deliver for it in prospects):
+        console.print("Targets were not contacted; `recsys doctor --reach` opens each, and writes nothing.")
     if stops:
         about = ", ".join(dict.fromkeys(finding.about for finding in stops))
         console.print(

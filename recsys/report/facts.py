@@ -15,9 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recsys.audit import Check, Verdict
 from recsys.channels import render
+from recsys.channels.check_in import CHECK_IN
 from recsys.delivery import audiences as delivered
+from recsys.delivery.apis import for_a_person
 from recsys.delivery.approval import waits
 from recsys.delivery.journal import Entry, Journal, Outcome
+from recsys.delivery.record_errors import read_errors
 from recsys.errors import RecsysError
 from recsys.files import read_json
 from recsys.manifest import Published, read_published
@@ -91,6 +94,10 @@ class Facts:
     published: dict[str, Published]
     deliveries: dict[str, tuple[Entry, ...]]
     """Per audience that is delivered: what its journal says of every part; nothing before the first attempt."""
+    refused: dict[str, int]
+    """Per audience how many records its tool refused, where it refused any."""
+    by_hand: dict[str, tuple[str, ...]]
+    """Per audience of a channel that is delivered to an API: its published files that the API does not take."""
     customers: int | None
     problems: tuple[str, ...]
 
@@ -215,6 +222,10 @@ def read_facts(night: Night) -> Facts:
         channel: attempt(problems, f"The journal of {channel}", partial(_journal, night, channel))
         for channel in delivered.channels(night)
     }
+    refused = {
+        channel: attempt(problems, f"The errors of {channel}", partial(_refused, night, channel))
+        for channel in deliveries
+    }
     return Facts(
         night=night,
         stages=tuple(sorted(stages, key=lambda record: order[record.stage])),
@@ -222,6 +233,8 @@ def read_facts(night: Night) -> Facts:
         verdict=attempt(problems, "The gate's verdict", partial(_verdict, night)),
         published={channel: found for channel, found in published.items() if found},
         deliveries={channel: found or () for channel, found in deliveries.items()},
+        refused={channel: records for channel, records in refused.items() if records},
+        by_hand=_by_hand(night, published),
         customers=attempt(problems, "raw/customers.parquet", partial(_rows, night.raw / "customers.parquet")),
         problems=tuple(problems),
     )
@@ -233,6 +246,24 @@ def _stage(path: Path) -> StageRecord:
 
 def _journal(night: Night, channel: str) -> tuple[Entry, ...]:
     return Journal.open(night, channel).entries
+
+
+def _refused(night: Night, channel: str) -> int:
+    return read_errors(night, channel).select("customer_id", "part").unique().height
+
+
+def _by_hand(night: Night, published: dict[str, Published | None]) -> dict[str, tuple[str, ...]]:
+    """A check-in belongs to no API at all."""
+    found = {}
+    for channel in night.shop.channels:
+        if channel.deliver is None or channel.deliver.api is None:
+            continue
+        for name in (channel.name, f"{CHECK_IN}{channel.name}"):
+            there = published.get(name)
+            files = tuple(file.file for file in there.manifest.files) if there else ()
+            left = for_a_person(name, files, f".{channel.format}") if name == channel.name else files
+            found[name] = tuple(left)
+    return {name: files for name, files in found.items() if files}
 
 
 def _verdict(night: Night) -> Verdict | None:

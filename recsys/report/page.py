@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from recsys.audit import Check
 from recsys.channels.check_in import CHECK_IN
 from recsys.channels.kinds import kind_of
+from recsys.delivery.record_errors import shown_path
 from recsys.files import replace_file
 from recsys.manifest import MANIFEST
 from recsys.night import Night
@@ -104,6 +105,7 @@ def _render(
         leaving_words={channel.name: kind_of(channel.kind).leaving for channel in night.shop.channels},
         question_words=QUESTION_WORDS,
         outcome_words=OUTCOME_WORDS,
+        error_paths={name: shown_path(night, name) for name in facts.refused},
         exported=Status.EXPORTED.value,
     )
 

@@ -7,10 +7,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from recsys.delivery.journal import Entry, Outcome
+from recsys.delivery.record_errors import path_of
 from recsys.night import Night
 from recsys.report.audience import Audience, read_audience
 from recsys.report.facts import Facts, channels_of, read_facts
 from recsys.report.words import OUTCOME_WORDS, STATUS_WORDS
+from recsys.terminal import terminal
 from recsys.vocabulary import Status
 
 _LIGHTS = {"green": "[bold green]green[/]", "red": "[bold red]red[/]", "unfinished": "[bold yellow]not finished[/]"}
@@ -21,7 +23,7 @@ def show(night: Night, console: Console | None = None) -> bool:
 
     Shows what there is of a night that is red or half done, and which stage failed and why.
     """
-    console = console or Console()
+    console = console or terminal()
     facts, audience = read_audience(read_facts(night))
     missing = [path for path in (night.page, night.analysts) if not path.is_file()]
     is_whole = facts.light == "green" and not missing
@@ -35,6 +37,7 @@ def show(night: Night, console: Console | None = None) -> bool:
     if facts.deliveries:
         console.print()
         console.print(_deliveries(facts.deliveries))
+        _show_left_over(console, facts)
     if facts.stages:
         console.print()
         console.print(_seconds(facts))
@@ -45,7 +48,22 @@ def show(night: Night, console: Console | None = None) -> bool:
 
 def show_deliveries(night: Night, console: Console) -> None:
     """Print every part of a night's deliveries and what is known about it."""
-    console.print(_deliveries(read_facts(night).deliveries))
+    facts = read_facts(night)
+    console.print(_deliveries(facts.deliveries))
+    _show_left_over(console, facts)
+
+
+def _show_left_over(console: Console, facts: Facts) -> None:
+    """What a delivery to an API did not bring: records that the tool refused, and files that it does not take."""
+    for name, records in facts.refused.items():
+        where = shown(path_of(facts.night, name))
+        records_of = f"{records:,} record{'' if records == 1 else 's'} of {escape(name)}"
+        line = f"[yellow]refused:[/] {records_of}; who and why: {escape(where)}"
+        console.print(line, soft_wrap=True, highlight=False)
+    for name, files in facts.by_hand.items():
+        for file in files:
+            path = shown(facts.night.audience(name) / file)
+            console.print(f"to import by hand  {escape(path)}", soft_wrap=True, highlight=False)
 
 
 def _deliveries(deliveries: dict[str, tuple[Entry, ...]]) -> Table:

@@ -152,7 +152,8 @@ OUTCOME_WORDS: dict[str, tuple[str, str]] = {
     ),
     Outcome.DECLINED: (
         "Declined",
-        "The tool does not take this record, and took others; the ledger's errors say why. Tomorrow's file tries anew.",
+        "The tool does not take this record, and took others; published/ledger/errors/ says why. Tomorrow's file tries "
+        "anew.",
     ),
     Outcome.PENDING: ("Not delivered yet", "It has not left."),
 }

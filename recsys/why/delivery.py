@@ -11,6 +11,7 @@ from recsys.channels.base import Kind
 from recsys.channels.kinds import kind_of
 from recsys.database import small_frame
 from recsys.delivery.messages import messages_of
+from recsys.delivery.record_errors import read_errors, shown_path
 from recsys.manifest import SUCCESS
 from recsys.night import Night
 from recsys.report.facts import Facts
@@ -126,10 +127,21 @@ def _hashed(night: Night, channel: Channel, customer: str, paths: list[Path]) ->
 
 
 def _delivered(con: duckdb.DuckDBPyConnection, night: Night, customer: str, channel: Channel) -> list[str]:
-    """Whether and how the customer's row was delivered, by the journal; nothing for files that people import."""
+    """Whether and how the customer's row was delivered, by the journal; nothing for files that people import.
+
+    What the tool said of their own record goes before what became of its part.
+    """
     messages = messages_of(night, channel.name)
     if messages is None:
         return []
+    said = read_errors(night, channel.name).filter(pl.col("customer_id") == customer)
+    if said.height:
+        where = shown_path(night, channel.name)
+        return [
+            f"Delivery to {messages.target}, in {part}: not delivered, the tool refused their record "
+            f"({': '.join(filter(None, (code, detail)))}). See {where}."
+            for part, code, detail in said.select("part", "code", "detail").sort(pl.all()).iter_rows()
+        ]
     values: dict[str, object] = {
         "customer": customer,
         "channel": channel.name,
