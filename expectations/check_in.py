@@ -17,6 +17,7 @@ from expectations.normal import normalised_email, normalised_phone
 from expectations.permission import ADDRESSES, NOBODY, Permissions, addressed
 from expectations.preferences import Choices, levels_of, product_topics
 from expectations.recount import permitted
+from expectations.sent import by_topic
 from recsys.audit import Check
 from recsys.channel_settings import Channel
 from recsys.night import Night
@@ -194,12 +195,7 @@ def _not_narrow(night: Night, asked: pl.DataFrame) -> pl.DataFrame:
         "product_id", topic=levels_of("category").list.first()
     )
     sent = (
-        pl.read_parquet(night.raw / "ledger" / "items" / "*.parquet")
-        .select("run_date", "customer_id", "product_id")
-        .unique()
-        .join(tops.with_columns(shown("topic")).drop_nulls(), on="product_id")
-        .group_by("customer_id", "topic")
-        .len("items")
+        by_topic(night, tops.with_columns(shown("topic")).drop_nulls())
         .with_columns(everything=pl.col("items").sum().over("customer_id"))
         .filter(
             pl.col("everything") >= night.shop.needs.narrow_min_items,

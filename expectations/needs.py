@@ -15,6 +15,7 @@ from expectations.evidence import Evidence
 from expectations.facts import links_seen
 from expectations.findings import found_none
 from expectations.permission import Permissions
+from expectations.sent import by_topic
 from recsys.audit import Check
 from recsys.night import Night
 
@@ -200,21 +201,13 @@ def _narrow(night: Night, products: pl.DataFrame, permissions: Permissions) -> p
     A product counts once a night, however many channels carried it.
     """
     needs = night.shop.needs
-    items = (
-        pl.scan_parquet(night.raw / "ledger" / "items" / "*.parquet")
-        .select("run_date", "customer_id", "product_id")
-        .unique()
-        .join(products.lazy().select("product_id", "top_category").drop_nulls(), on="product_id")
-        .join(permissions.personalised.lazy(), on="customer_id", how="semi")
-        .group_by("customer_id", "top_category")
-        .len()
-        .collect(engine="streaming")
-    )
+    topics = products.select("product_id", topic="top_category").drop_nulls()
+    items = by_topic(night, topics).join(permissions.personalised, on="customer_id", how="semi")
     return (
-        items.with_columns(everything=pl.col("len").sum().over("customer_id"))
+        items.with_columns(everything=pl.col("items").sum().over("customer_id"))
         .filter(
             pl.col("everything") >= needs.narrow_min_items,
-            pl.col("len") / pl.col("everything") > needs.narrow_share,
+            pl.col("items") / pl.col("everything") > needs.narrow_share,
         )
-        .select("customer_id", "top_category")
+        .select("customer_id", top_category="topic")
     )

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from expectations import evidence as evidence_of
-from expectations import permission, tool_readers, tools
+from expectations import linting, permission, tool_readers, tools
 from recsys.channels import render
 from recsys.config import load_shop
 from recsys.night import Night
@@ -110,6 +110,14 @@ def test_a_file_that_is_missing_or_has_another_name_is_found(night: Night, what:
     path = tool_readers.files_of(night, "tool").paths[what][0]
     path.rename(path.with_name("else.csv"))
     assert {"files_are_there", "files_are_known"} <= failed(night)
+
+
+def test_a_file_of_ours_carries_its_date_whatever_the_tool_takes(night: Night) -> None:
+    assert [check for check in linting.check(night) if not check.passed] == []
+    path = tool_readers.files_of(night, "tool").paths[""][0]
+    path.rename(path.with_name("tool.csv"))
+    [check] = [check for check in linting.check(night) if not check.passed]
+    assert (check.severity, check.detail) == ("critical", "file_name: no date as in name_20260831 at the end")
 
 
 def test_somebody_who_may_not_be_written_to_is_found_though_decisions_say_so(night: Night) -> None:
