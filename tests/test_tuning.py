@@ -1,8 +1,10 @@
 """The search for settings: it starts from what holds, goes on where it was cut off, and says the same each time."""
 
+import os
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from math import log
+from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
@@ -58,6 +60,41 @@ def test_cut_off_it_goes_on_with_what_is_done_and_ends_the_same(tmp_path: Path) 
     assert len(again.asked) == 5
     assert found == tried(whole, 8, tmp_path / "another")
     assert whole.asked == first.asked + again.asked
+
+
+@dataclass
+class Killed(Peak):
+    """The process ends in the middle of a trial, with nothing said of that trial."""
+
+    at: int = 1
+
+    def ndcg(self, settings: Recommend) -> float:
+        value = super().ndcg(settings)
+        if len(self.asked) == self.at:
+            os._exit(9)
+        return value
+
+
+@pytest.mark.parametrize("at", [1, 4, 8])
+def test_killed_within_a_trial_it_makes_the_same_trials_as_in_one_go(tmp_path: Path, at: int) -> None:
+    whole, again = Peak(), Peak()
+    wanted = tried(whole, 8, tmp_path / "whole")
+    process = get_context("spawn").Process(target=tried, args=(Killed(at=at), 8, tmp_path / "journal"))
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+    assert tried(again, 8, tmp_path / "journal") == wanted
+    assert again.asked == whole.asked[at - 1 :]
+
+
+def test_cut_off_while_it_writes_down_a_trial_it_makes_that_trial_again(tmp_path: Path) -> None:
+    wanted = tried(Peak(), 5, tmp_path / "whole")
+    journal = tmp_path / "journal"
+    tried(Peak(), 3, journal)
+    journal.write_bytes(journal.read_bytes()[:-20])
+    again = Peak()
+    assert tried(again, 5, journal) == wanted
+    assert len(again.asked) == 3
 
 
 def test_other_data_is_another_search(tmp_path: Path) -> None:
