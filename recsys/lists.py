@@ -16,10 +16,10 @@ from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList, PopularOf
 from recsys.models.recommender import Recommender
 from recsys.night import Night
-from recsys.ranking import Limits, eligible, not_again, ranked, short_of
+from recsys.ranking import Limits, eligible, not_again, numbered, ranked, short_of
 from recsys.topic_rules import TopicRules
 from recsys.twostage.history import History
-from recsys.twostage.lists import rank_of
+from recsys.twostage.lists import rank_of, with_newcomers
 from recsys.twostage.pool import Pool
 from recsys.twostage.ranked import Ranked
 from recsys.twostage.ranker import Ranker, RankerSettings
@@ -29,6 +29,8 @@ REACH = 8
 """Shortlists are so many times as long as lists where categories or brands are limited, so that lists still fill."""
 DEPTH = 30
 """How many products a ranker names per customer, so that topic rules have something to choose from."""
+SWAP_DEPTH = 100
+"""How many where nothing is excluded yet, so that what may not be named can go."""
 
 
 @dataclass
@@ -154,9 +156,25 @@ class Learnt:
         """Whom to ask for individual products of these customers; pairs of `excluded` are not named."""
         if self.ranker is None:
             return self.model
-        pool = self.features.pool(self.ranker.settings)
-        lists = rank_of(pool, self.ranker, customers, excluded, max(DEPTH, self.features.settings.k))
+        lists = self._ranked(self.ranker, customers, excluded, max(DEPTH, self.features.settings.k))
+        candidates = eligible(self.features.products)
+        touched = self.features.history.events.get_column("product_id").unique()
+        newcomers = candidates.filter(~candidates.is_in(touched.implode()))
+        if len(newcomers):
+            k = self.features.settings.k
+            named = numbered(self.model.recommend(customers, candidates, excluded, k), k)
+            lists = with_newcomers(lists, named.filter(pl.col("product_id").is_in(newcomers.implode())))
         return Ranked(lists, self.model)
+
+    def of_everything(self, customers: pl.Series) -> pl.DataFrame | None:
+        """What the ranker alone says of each, nothing excluded (LIST_SCHEMA, SWAP_DEPTH rows); None without one."""
+        if self.ranker is None:
+            return None
+        nothing = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
+        return self._ranked(self.ranker, customers, nothing, SWAP_DEPTH)
+
+    def _ranked(self, ranker: Ranker, customers: pl.Series, excluded: pl.DataFrame, n: int) -> pl.DataFrame:
+        return rank_of(self.features.pool(ranker.settings), ranker, customers, excluded, n)
 
     def lists(self, customers: pl.Series, excluded: pl.DataFrame) -> pl.DataFrame:
         """The lists of these customers as RANKED_SCHEMA; `excluded` (customer_id, product_id) are not named."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from recsys.list_settings import Variety as Settings
@@ -35,26 +36,38 @@ class Variety:
         return cls(products, bought, {column: most for column, most in limits.items() if most is not None})
 
     def within(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows, best first per customer, less those that come after as many others of their category or brand, or
-        that were bought before.
+        """The rows, best first per customer, less those that come after as many kept ones of their category or brand,
+        or that were bought before. What one limit leaves out does not count for the others.
 
-        In one pass: a row that one limit leaves out still counts for the others, so that no limit is ever exceeded.
+        All customers at once, again and again for those with whom the last pass changed anything: a row is settled when
+        all before it are, so that there are at most as many passes as rows of a customer.
         """
         if not self.most:
             return rows
         kinds = [column for column in self.most if column != BOUGHT]
-        groups = (
+        open_rows = (
             rows.select(PAIR)
             .join(self.products.select("product_id", *kinds), on="product_id", how="left", maintain_order="left")
             .join(
                 self.bought.with_columns(pl.lit(value=True).alias(BOUGHT)), on=PAIR, how="left", maintain_order="left"
             )
+            .select("customer_id", *self.most, place=pl.int_range(pl.len()), kept=pl.lit(value=True))
         )
-        beyond = [
-            pl.col(column).is_not_null() & (pl.int_range(1, pl.len() + 1).over("customer_id", column) > most)
+        kept = np.ones(rows.height, dtype=bool)
+        while open_rows.height:
+            passed = open_rows.with_columns(before=pl.col("kept"), kept=pl.all_horizontal(self._allowed()))
+            kept[passed.get_column("place").to_numpy()] = passed.get_column("kept").to_numpy()
+            unsettled = passed.filter(pl.col("kept") != pl.col("before")).select("customer_id").unique()
+            open_rows = passed.join(unsettled, on="customer_id", how="semi", maintain_order="left")
+        return rows.filter(pl.Series(kept))
+
+    def _allowed(self) -> list[pl.Expr]:
+        """Per limit whether fewer than allowed of the row's group are kept before it."""
+        counted = pl.col("kept").cast(pl.Int32)
+        return [
+            pl.col(column).is_null() | (counted.cum_sum().over("customer_id", column) - counted < most)
             for column, most in self.most.items()
         ]
-        return rows.filter(~groups.select(pl.any_horizontal(beyond)).to_series())
 
 
 NO_LIMITS = Variety(

@@ -44,7 +44,7 @@ from recsys.publisher import Outgoing, publish, start_attempt
 from recsys.tables import write_parquet
 
 FIRST = date(2026, 3, 1)
-FILES, TOOLS = "email_file", ("klaviyo", "braze")
+FILES, TOOLS = "email_file", {"klaviyo": "json", "braze": "jsonl"}
 CHANNELS = (FILES, *TOOLS)
 MOST_NIGHTS = 3
 AT_ONCE = 500
@@ -140,9 +140,11 @@ class Deliveries(RuleBasedStateMachine):
         clock = Time().clock
         for module in (klaviyo, braze):
             self.stack.enter_context(patch.object(module, "Clock", lambda: clock))
-        targets = {FILES: f"{{to: 'file://{self.tool.folder}'}}"}
-        targets |= {name: f"{{to: 'api:{name}', connection: {name}}}" for name in TOOLS}
-        lines = [f"  - {{name: {name}, kind: email_file, deliver: {targets[name]}}}\n" for name in CHANNELS]
+        files = f"  - {{name: {FILES}, kind: {FILES}, deliver: {{to: 'file://{self.tool.folder}'}}}}\n"
+        lines = [files] + [
+            f"  - {{name: {name}, kind: {name}, format: {form}, deliver: {{to: 'api:{name}', connection: {name}}}}}\n"
+            for name, form in TOOLS.items()
+        ]
         self.folder.joinpath("shop.yaml").write_text(SHOP[: SHOP.index("  - {name: email_file")] + "".join(lines))
         self.shop = load_shop(self.folder / "shop.yaml")
         self.people: dict[tuple[str, date], list[str]] = {}

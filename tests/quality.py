@@ -61,13 +61,17 @@ def lines(folder: Path) -> pl.DataFrame:
 
 
 def online_retail(folder: Path) -> None:
-    """Print NDCG@10 of every recommender for what was bought next and for products new to the customer."""
+    """Print NDCG@10 of every recommender for what was bought next and for products new to the customer.
+
+    Products, and their names, are those of lines before the cut.
+    """
     events = lines(folder)
-    products = events.group_by("product_id").agg(pl.col("name").drop_nulls().mode().sort().first(), is_eligible=True)
 
     def known(back: int) -> History:
         end = TEST - timedelta(days=back)
-        return History(end, events.drop("name").filter(pl.col("occurred_at") < end), products)
+        seen = events.filter(pl.col("occurred_at") < end)
+        products = seen.group_by("product_id").agg(pl.col("name").drop_nulls().mode().sort().first(), is_eligible=True)
+        return History(end, seen.drop("name"), products)
 
     def bought(back: int) -> pl.DataFrame:
         begin = TEST - timedelta(days=back)
@@ -76,7 +80,7 @@ def online_retail(folder: Path) -> None:
 
     history = known(0)
     customers = history.events.get_column("customer_id").unique().sort()
-    catalogue = products.get_column("product_id").sort()
+    catalogue = history.products.get_column("product_id")
     had = history.events.select(PAIR).unique()
     relevant = bought(0).join(customers.to_frame(), on="customer_id", how="semi")
     started = perf_counter()

@@ -19,7 +19,7 @@ from recsys.evaluation.individuality import (
     taste_swap_gain,
 )
 from recsys.evaluation.metrics import accuracy
-from recsys.evaluation.rivals import Then, segment_popular
+from recsys.evaluation.rivals import OwnHistory, Then, segment_popular
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList
 from recsys.ranking import numbered
@@ -56,7 +56,8 @@ def shop(own: float, seed: int = 1) -> tuple[pl.DataFrame, pl.DataFrame, pl.Data
     )
 
 
-def measured(own: float) -> Individuality:
+def measured(own: float, ranker: str | None = None) -> Individuality:
+    """`ranker`: its lists are the segment's popular products, for everybody in it alike, or each one's own history."""
     before, after, segments = shop(own)
     products = pl.concat([before, after], how="diagonal").get_column("product_id").unique().sort()
     everybody = segments.get_column("customer_id")
@@ -64,15 +65,19 @@ def measured(own: float) -> Individuality:
     popularity = ranks.select("product_id", rank=pl.int_range(1, pl.len() + 1))
     model = AlsModel.fit(before, Recommend(factors=16, alpha=5.0, regularization=0.1))
     nobody = before.clear().select("customer_id", "product_id")
-    gain = taste_swap_gain(model, segments, after, products, nobody, K, seed=1)
+    popular = PopularList(popularity)
+    in_segment = segment_popular(segments, before, popularity)
+    rankers = {"segment": in_segment, "own": OwnHistory(before)}
+
+    def of_everything(customers: pl.Series) -> pl.DataFrame | None:
+        return rankers[ranker].recommend(customers, products, nobody, 20) if ranker else None
+
+    gain = taste_swap_gain(model, segments, after, products, nobody, K, 1, of_everything)
 
     def judged(recommender):
         return accuracy(numbered(recommender.recommend(everybody, products, nobody, K), K), after, everybody, K)
 
-    popular = PopularList(popularity)
-    lift = lift_over_segment(
-        judged(Then(model, popular)), judged(segment_popular(segments, before, popularity)), seed=1
-    )
+    lift = lift_over_segment(judged(Then(model, popular)), judged(in_segment), seed=1)
     return Individuality(*(frame.select("mean", "low", "high").row(0) for frame in (gain, lift)))
 
 
@@ -87,6 +92,12 @@ def test_with_strong_taste_both_are_clearly_positive() -> None:
     assert found.gain[1] > 0.3
     assert found.lift[1] > 0.1
     assert found.sentence == INDIVIDUAL_PAYS
+
+
+def test_a_ranker_is_what_is_swapped_where_there_is_one() -> None:
+    assert measured(own=0.8, ranker="segment").gain == (0, 0, 0)
+    assert measured(own=0.8, ranker="own").gain[1] > 0.3
+    assert measured(own=0.0, ranker="own").gain[1] <= 0.05
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from thorough import tries
 from recsys.models.popular import PopularList
 from recsys.models.recommender import EVERYTHING, LIST_SCHEMA
 from recsys.models.topics import Topics
+from recsys.twostage.lists import with_newcomers
 from recsys.twostage.ranked import Ranked
 
 PAIRS = {"customer_id": pl.String, "product_id": pl.String}
@@ -121,3 +122,22 @@ def test_asking_only_where_it_is_needed_changes_nothing(scores, candidates, excl
     assert_frame_equal(
         Ranked(ranked, POPULAR).recommend(CUSTOMERS, *asked), by_definition(ranked, *asked), check_exact=True
     )
+
+
+def test_a_product_that_nobody_touched_stands_where_the_model_has_it():
+    lists = pl.DataFrame(
+        [("ann", "tea", 8.0), ("ann", "mint", 2.0), ("ann", "saw", 1.0), ("ben", "saw", 3.0)],
+        schema=LIST_SCHEMA,
+        orient="row",
+    )
+    named = pl.DataFrame(
+        [("ann", "new", 1), ("ann", "newer", 3), ("ann", "newest", 4), ("ann", "late", 9), ("ben", "new", 2)],
+        schema={"customer_id": pl.String, "product_id": pl.String, "rank": pl.Int32},
+        orient="row",
+    )
+    found = with_newcomers(lists, named)
+    assert found.schema == LIST_SCHEMA
+    assert (found["score"] > 0).all()
+    order = {name: list(ids) for name, ids in found.group_by("customer_id").agg("product_id").iter_rows()}
+    assert order == {"ann": ["new", "tea", "newer", "newest", "mint", "saw"], "ben": ["saw"]}
+    assert with_newcomers(lists, named.clear()).sort(LIST_SCHEMA.names()).equals(lists.sort(LIST_SCHEMA.names()))

@@ -1,5 +1,7 @@
 """Limits on categories and brands: what a list may hold, whatever the order in which limits bind."""
 
+from collections import Counter
+
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,9 +50,9 @@ def test_the_best_of_each_stay():
     assert kept("sencha assam mint cup pot saw") == "sencha assam mint cup pot saw"
 
 
-def test_what_one_limit_leaves_out_still_counts_for_the_other():
-    """Assam is one tea too many, and still the second of its brand, so that the cup is the third."""
-    assert kept("sencha assam cup", max_per_category=1, max_per_brand=2) == "sencha"
+def test_what_one_limit_leaves_out_does_not_count_for_the_other():
+    """Assam is one tea too many, so the cup is the second of its brand, and not the third."""
+    assert kept("sencha assam cup", max_per_category=1, max_per_brand=2) == "sencha cup"
 
 
 def test_only_so_many_were_bought_before():
@@ -58,6 +60,7 @@ def test_only_so_many_were_bought_before():
     assert kept("assam pot cup saw mint", max_bought_again=2) == "assam pot cup mint"
     assert kept("assam pot cup saw mint", max_bought_again=0) == "pot mint"
     assert kept("assam sencha cup mint", max_bought_again=1, max_per_brand=2) == "assam sencha mint"
+    assert kept("assam cup sencha mint", max_bought_again=1, max_per_brand=2) == "assam sencha mint"
 
 
 def test_without_category_or_brand_nothing_is_limited():
@@ -93,3 +96,16 @@ def test_laws_of_variety(rows, category, brand, again):
         alone = variety.within(frame.filter(customer_id=customer))
         assert_frame_equal(found.filter(customer_id=customer), alone)
     assert_frame_equal(variety.within(found), found)
+    assert found.rows() == [row for row, is_kept in zip(rows, _one_by_one(rows, variety), strict=True) if is_kept]
+
+
+def _one_by_one(rows: list[tuple[str, str]], variety: Variety) -> list[bool]:
+    """The definition: from the best on, a row is kept where no limit is reached by those kept before it."""
+    groups = {product: dict(zip(PRODUCTS.columns[1:], kinds, strict=True)) for product, *kinds in PRODUCTS.iter_rows()}
+    had, counts, answers = set(HAD.filter("is_bought").select("customer_id", "product_id").rows()), Counter(), []
+    for customer, product in rows:
+        mine = groups[product] | {"is_bought": True if (customer, product) in had else None}
+        keys = {column: (customer, column, mine[column]) for column in variety.most if mine[column] is not None}
+        answers.append(all(counts[key] < variety.most[column] for column, key in keys.items()))
+        counts.update(keys.values() if answers[-1] else [])
+    return answers

@@ -5,6 +5,7 @@ same segment, each with one's own filters; the swap comes before the filter. A s
 segment: the hit rate of the lists that ship less that of the segment's popular products, same filters, same window.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,9 @@ import polars as pl
 from recsys.evaluation.interval import paired_intervals
 from recsys.evaluation.metrics import accuracy
 from recsys.models.als import AlsModel
+from recsys.models.recommender import LIST_SCHEMA, Recommender
 from recsys.ranking import numbered
+from recsys.twostage.ranked import Ranked
 
 SWAPS = 5
 """Others whose taste each customer gets in turn; more make the interval narrower."""
@@ -74,22 +77,33 @@ def taste_swap_gain(
     excluded: pl.DataFrame,
     k: int,
     seed: int,
+    of_everything: Callable[[pl.Series], pl.DataFrame | None] = lambda _: None,
 ) -> pl.DataFrame:
     """The gain as INTERVAL_SCHEMA: one row, metric `taste_swap_gain`.
 
     `bought` (customer_id, product_id) is what they bought in the window, `excluded` what may not be named to whom.
-    The other's taste is drawn SWAPS times from everybody with a taste. No customers: a row with nulls.
+    The other's taste is drawn SWAPS times from everybody with a taste. No customers: a row with nulls. `of_everything`
+    gives what a ranker says of customers before anything is excluded (LIST_SCHEMA): then this is what is swapped, and
+    the model goes on where it ends.
     """
     drawn = [partners(model.customers, segments, seed + swap) for swap in range(SWAPS)]
     judged = bought.get_column("customer_id").unique().sort()
     judged = judged.filter(judged.is_in(drawn[0].get_column("customer_id").implode()))
 
-    def hits(one: AlsModel) -> pl.DataFrame:
+    themselves = judged.to_frame("customer_id").with_columns(taste_of="customer_id")
+    drawn = [others.join(judged.to_frame("customer_id"), on="customer_id", how="semi") for others in drawn]
+    said = of_everything(pl.concat([themselves, *drawn]).get_column("taste_of").unique().sort())
+
+    def hits(others: pl.DataFrame) -> pl.DataFrame:
+        one: Recommender = model.with_tastes_of(others)
+        if said is not None:
+            theirs = others.join(said.rename({"customer_id": "taste_of"}), on="taste_of")
+            one = Ranked(theirs.select(LIST_SCHEMA.names()), one)
         lists = numbered(one.recommend(judged, candidates, excluded, k), k)
         return accuracy(lists, bought, judged, k).select("customer_id", taste_swap_gain="hit_rate")
 
-    own = hits(model)
-    swapped = pl.concat(hits(model.with_tastes_of(others)) for others in drawn)
+    own = hits(themselves)
+    swapped = pl.concat(hits(others) for others in drawn)
     return paired_intervals(own, swapped.group_by("customer_id").agg(pl.mean("taste_swap_gain")), seed)
 
 

@@ -68,7 +68,14 @@ def measured(fold: Fold, ranker: Path | None) -> tuple[pl.DataFrame, Individuali
     scores, judged = board.scores(learnt)
     task = board.tasks[0]
     gain = taste_swap_gain(
-        learnt.model, board.segments, task.relevant, board.candidates, task.excluded, board.k, board.seed
+        learnt.model,
+        board.segments,
+        task.relevant,
+        board.candidates,
+        task.excluded,
+        board.k,
+        board.seed,
+        learnt.of_everything,
     )
     lift = lift_over_segment(judged[task.name, SHIPPED], judged[task.name, SEGMENT], board.seed)
     labels = {"task": task.name, "recommender": SHIPPED, "split": "everybody", "part": ""}

@@ -42,3 +42,29 @@ def rank_of(pool: Pool, ranker: Ranker, customers: pl.Series, excluded: pl.DataF
             "score": score,
         }
     ).match_to_schema(LIST_SCHEMA)
+
+
+def with_newcomers(lists: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
+    """`lists` (LIST_SCHEMA) with products among them that nobody has touched yet, of which a ranker can know nothing.
+
+    `named` (customer_id, product_id, rank from 1) says where another recommender has them: there they stand here, too,
+    with a score between those of their neighbours. One whose rank lies beyond a list's end is left out.
+    """
+    customer = pl.col("customer_id")
+    order = pl.int_range(pl.len(), dtype=pl.Int32)
+    rows = lists.sort("customer_id", "score", "product_id", descending=[False, True, False])
+    scores = rows.select("customer_id", before=order.over("customer_id"), below=pl.col("score").log())
+    places = (
+        named.join(lists, on=["customer_id", "product_id"], how="anti")
+        .sort("customer_id", "rank")
+        .with_columns(before=pl.col("rank").cast(pl.Int32) - 1 - order.over("customer_id"))
+        .join(scores, on=["customer_id", "before"])
+        .join(scores.select(customer, pl.col("before") + 1, above="below"), on=["customer_id", "before"], how="left")
+        .sort("customer_id", "rank")
+        .with_columns(above=pl.col("above").fill_null(pl.col("below") + 1))
+    )
+    down = (order.over("customer_id", "before") + 1) / (pl.len().over("customer_id", "before") + 1)
+    score = (pl.col("above") + (pl.col("below") - pl.col("above")) * down).exp()
+    return pl.concat([rows, places.select("customer_id", "product_id", score=score)]).sort(
+        "customer_id", "score", "product_id", descending=[False, True, False]
+    )
