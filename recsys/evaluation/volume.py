@@ -16,7 +16,7 @@ WINDOW_SHARE = 2 / 3
 """Of the usual window: half the lines gone is noticed even in a window that would have been a third above it."""
 WEEK_SHARE = 0.5
 """Of the usual week, and then only beyond SPREADS of its ups and downs."""
-SPREADS = 4
+SPREADS = 2.5
 USUAL = 12
 """Weeks before a week whose median is usual for it."""
 LEAST_USUAL = 4
