@@ -131,6 +131,25 @@ class Features:
         """customer_ids of those who allow personalisation. Unknown counts as no."""
         return self.customers.filter(pl.col("may_personalise").fill_null(False)).get_column("customer_id")
 
+    def asked(self, customers: pl.Series) -> pl.Series:
+        """Those of the customers who allow personalisation, in the order of the table."""
+        return self.personal.filter(self.personal.is_in(customers.implode()))
+
+    def lists(
+        self, individual: Recommender, popular: Recommender, customers: pl.Series, excluded: pl.DataFrame
+    ) -> pl.DataFrame:
+        """Lists of these customers as RANKED_SCHEMA: what the first recommender names, and after it the second.
+
+        The customers' topic rules and the limits for everybody hold, whoever recommends; pairs of `excluded`
+        (customer_id, product_id) are not named. Only those who allow personalisation get anything of the first.
+        """
+        k, limits, candidates = self.settings.k, self.limits, eligible(self.products)
+        rules, reach = limits.rules, k * REACH if limits.variety.most else k
+        named = rules.weigh(rules.shortlist(individual, self.asked(customers), candidates, excluded, reach))
+        short = short_of(named, customers, limits, k)
+        more = rules.weigh(rules.shortlist(popular, short, candidates, excluded, reach))
+        return ranked(named, more, limits, k)
+
 
 @dataclass(frozen=True)
 class Learnt:
@@ -178,15 +197,8 @@ class Learnt:
 
     def lists(self, customers: pl.Series, excluded: pl.DataFrame) -> pl.DataFrame:
         """The lists of these customers as RANKED_SCHEMA; `excluded` (customer_id, product_id) are not named."""
-        features, k, limits = self.features, self.features.settings.k, self.features.limits
-        rules, candidates = limits.rules, eligible(features.products)
-        reach = k * REACH if limits.variety.most else k
-        asked = features.personal.filter(features.personal.is_in(customers.implode()))
-        recommender = self.recommender(asked, excluded)
-        individual = rules.weigh(rules.shortlist(recommender, asked, candidates, excluded, reach))
-        short = short_of(individual, customers, limits, k)
-        popular = rules.weigh(rules.shortlist(features.popular, short, candidates, excluded, reach))
-        return ranked(individual, popular, limits, k)
+        asked = self.features.asked(customers)
+        return self.features.lists(self.recommender(asked, excluded), self.features.popular, customers, excluded)
 
 
 def model_of(history: History, settings: Recommend) -> AlsModel:

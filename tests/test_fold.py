@@ -1,6 +1,6 @@
 """An earlier night and what came after it: nothing of the latter is in the former."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -97,6 +97,33 @@ def test_whoever_has_objected_since_is_not_looked_at_even_in_hindsight(
     with open_fold(night, DAYS) as fold:
         assert pl.read_parquet(fold.night.features / "interactions.parquet").is_empty()
         assert "ben" not in fold.bought["customer_id"]
+
+
+def launched(night: Night, products: dict[str, datetime | None]) -> None:
+    """The raw products say when these were first offered; dbt has not seen it yet."""
+    path = night.raw / "products.parquet"
+    table = pl.read_parquet(path)
+    moments = pl.DataFrame({"product_id": list(products), "at": list(products.values())}).cast(
+        {"at": table.schema["launched_at"]}
+    )
+    known = table.join(moments, on="product_id", how="left", maintain_order="left")
+    write_parquet(known.with_columns(launched_at=pl.coalesce("at", "launched_at")).drop("at"), path)
+
+
+def test_what_was_launched_after_the_beginning_is_no_candidate(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The fold's night ends on 2026-03-04 at midnight; of green nobody knows the launch."""
+    night = Night(write_shop(tmp_path_factory.mktemp("launched")), RUN_DATE)
+    write_raw(night)
+    features.derive(night)
+    end = Night(night.shop, date(2026, 3, 3)).end
+    launched(
+        night, {"mint": end, "hammer": end - timedelta(seconds=1), "black": end + timedelta(days=9), "green": None}
+    )
+    with open_fold(night, DAYS) as fold:
+        board = Scoreboard(fold)
+        assert set(board.candidates) == {"green", "hammer", "saw", "drill"}
+        assert "mint" not in board.tasks[0].relevant["product_id"]
+        assert ("ann", "black") in board.features.interactions.select("customer_id", "product_id").rows()
 
 
 def test_whoever_had_no_history_is_judged_as_well(night: Night) -> None:

@@ -1,7 +1,8 @@
 """A fold of a night: what an earlier night would have known, and what customers bought in the days after it.
 
 It is made like a night: the raw tables cut at an earlier moment, then the same dbt models. So nothing that happened
-later can leak into it, and what is evaluated is what a night would have worked with.
+later can leak into it, and what is evaluated is what a night would have worked with. Range and stock alone are
+tonight's: no history of them is delivered. A product that says it was launched later is left out.
 """
 
 import shutil
@@ -78,9 +79,17 @@ def _cut(night: Night, earlier: Night) -> None:
                 moment = quoted(contract.moment)
                 end = literal(earlier.end.isoformat())
                 source += f" WHERE coalesce({moment} < {end}::TIMESTAMP, true)"
+            if name == "products":
+                source = _on_offer(source, earlier)
             copy_to_parquet(con, source, earlier.raw / path.name)
         remembered = night.raw / "remembered_suppressions.parquet"
         copy_to_parquet(con, f"SELECT * FROM read_parquet({literal(str(remembered))})", earlier.raw / remembered.name)
+
+
+def _on_offer(products: str, earlier: Night) -> str:
+    """SQL of the products as they were before their time: what was first offered later is no part of the range."""
+    is_known = f"coalesce(launched_at < {literal(earlier.end.isoformat())}::TIMESTAMP, true)"
+    return f"SELECT * REPLACE (is_active AND {is_known} AS is_active) FROM ({products})"
 
 
 def orders_in(night: Night, earlier: Night, days: int) -> pl.LazyFrame:

@@ -10,13 +10,13 @@ from recsys.evaluation import exposure
 from recsys.evaluation.fold import Fold
 from recsys.evaluation.interval import INTERVAL_SCHEMA, intervals
 from recsys.evaluation.metrics import accuracy
-from recsys.evaluation.rivals import ItemCosine, OwnHistory, Then, segment_popular
+from recsys.evaluation.rivals import ItemCosine, OwnHistory, segment_popular
 from recsys.evaluation.splits import Splits
 from recsys.lists import Features, Learnt
 from recsys.models.matrix import PAIR
 from recsys.models.popular import PopularList
 from recsys.models.recommender import Recommender
-from recsys.ranking import eligible, numbered
+from recsys.ranking import eligible
 
 MOST_CUSTOMERS = 20_000
 """More than this are sampled: the intervals are narrow enough, and the time does not grow."""
@@ -89,8 +89,8 @@ class Scoreboard:
             "popular_all_time": PopularList(ever),
             POPULAR: popular,
             SEGMENT: segment_popular(self.segments, self.splits.bought, features.popularity),
-            "own_history": Then(OwnHistory(weighted), popular),
-            "item_cosine": Then(ItemCosine(weighted), popular),
+            "own_history": OwnHistory(weighted),
+            "item_cosine": ItemCosine(weighted),
         }
         self._popular = popular
         self.tasks = tasks_of(fold, features)
@@ -99,13 +99,17 @@ class Scoreboard:
         """Every recommender's name and its lists (customer_id, rank, product_id) for the task's customers."""
         for name, rival in self.rivals.items():
             yield name, self.listed(rival, task)
-        yield "als", self.listed(Then(learnt.model, self._popular), task)
+        yield "als", self.listed(learnt.model, task)
         made = learnt.lists(task.customers, task.excluded)
         yield SHIPPED, made.select("customer_id", "rank", "product_id")
 
     def listed(self, rival: Recommender, task: Task) -> pl.DataFrame:
-        """A recommender's lists (customer_id, rank, product_id) for the task's customers, under its filter."""
-        return numbered(rival.recommend(task.customers, self.candidates, task.excluded, self.k), self.k)
+        """A recommender's lists (customer_id, rank, product_id) for the task's customers, then what is popular.
+
+        Under the task's filter and all rules and limits that hold for the shipped lists.
+        """
+        made = self.features.lists(rival, self._popular, task.customers, task.excluded)
+        return made.select("customer_id", "rank", "product_id")
 
     def judged(self, task: Task, lists: pl.DataFrame) -> pl.DataFrame:
         """The result of `accuracy` for lists of the task's customers."""

@@ -77,33 +77,50 @@ def search(
     """The best settings found, and every trial (number, ndcg, settings), in order.
 
     The first trial is `start`. The same exercises, start and seed give the same trials, also when an earlier search was
-    cut off: finished trials are kept in `journal` and not run again. ndcg is the mean over exercises; of equal ones the
-    earlier trial wins.
+    cut off, wherever: finished trials are kept in `journal`, under a name for all that they depend on, and not run
+    again; of one that was not finished nothing is left. ndcg is the mean over exercises; of equal ones the earlier
+    trial wins.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = hashlib.sha256(
         json.dumps([start.model_dump(mode="json"), [exercise.fingerprint for exercise in exercises]]).encode()
     ).hexdigest()
+    _mend(journal)
     storage = JournalStorage(JournalFileBackend(str(journal)))
-    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-
-    def objective(trial: optuna.Trial) -> float:
-        settings = start if trial.number == 0 else _suggested(trial, start)
+    kept = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    while len(done := _finished(kept)) < trials:
+        number = len(done)
+        sampler = TPESampler(seed=start.seed + number, n_startup_trials=max(4, trials // 3), multivariate=False)
+        study = optuna.create_study(sampler=sampler, direction="maximize")
+        study.add_trials(done)
+        trial = study.ask()
+        settings = _suggested(trial, start) if number else start
         trial.set_user_attr("settings", settings.model_dump(mode="json"))
-        return sum(exercise.ndcg(settings) for exercise in exercises) / max(1, len(exercises))
-
-    while (number := len(study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE]))) < trials:
-        study.sampler = TPESampler(seed=start.seed + number, n_startup_trials=max(4, trials // 3), multivariate=False)
-        study.optimize(objective, n_trials=1)
-        best = study.best_trial
-        progress(f"tune: trial {number + 1} of {trials}: ndcg {study.trials[-1].value:.4f}, best {best.value:.4f}")
-    done = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
+        value = sum(exercise.ndcg(settings) for exercise in exercises) / max(1, len(exercises))
+        kept.add_trial(study.tell(trial, value))
+        best = max([value, *(one.value or 0 for one in done)])
+        progress(f"tune: trial {number + 1} of {trials}: ndcg {value:.4f}, best {best:.4f}")
     shown = [
         {"trial": number, "ndcg": round(float(trial.value or 0), 6), "settings": trial.user_attrs["settings"]}
         for number, trial in enumerate(done, start=1)
     ]
     winner = max(done, key=lambda trial: (trial.value or 0, -trial.number))
     return Recommend.model_validate(winner.user_attrs["settings"]), shown
+
+
+def _mend(journal: Path) -> None:
+    """Take a last line away that was being written when the search was cut off: nothing could be added after it."""
+    if journal.is_file():
+        with journal.open("r+b") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """In order, numbered from 0 without gaps."""
+    done = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+    for number, trial in enumerate(done):
+        trial.number = number
+    return done
 
 
 def _suggested(trial: optuna.Trial, start: Recommend) -> Recommend:

@@ -93,9 +93,9 @@ def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[st
     progress("tune: contest on the last closed window")
     board = Scoreboard(last)
     result = contest(board, recipes, night.shop.recommend)
-    weeks = lines_per_week(pl.read_parquet(night.features / "events.parquet"))
+    weeks = lines_per_week(pl.read_parquet(night.features / "events.parquet"), night.run_date)
     windows = [orders_in(night, fold.night, fold.days).collect().height for fold in folds]
-    fault = degradation(weeks, _weeks_of_champion(night), windows)
+    fault = degradation(weeks, _weeks_of_champion(night), windows, last.days)
     promoted = result.winner if fault is None else None
     kept = recipes[promoted].recipe if promoted else current
     if kept.kind == "two_stage":
