@@ -159,12 +159,14 @@ def strongest(batch: Batch, may_be_named: NDArray[np.bool_], top: int) -> tuple[
 
     The share is of all positive contributions to the row, whether or not their products may be named, so shares of a
     row add up to at most 1. Only positive contributions of products that may be named (in the shape of `contributions`)
-    are given, at most `top`; of equal ones the smaller product position goes first.
+    are given, at most `top`; of equal ones the smaller product position goes first. A row whose contributions add up to
+    0 or less has none: all in all the model speaks against it.
     """
     positive = np.maximum(batch.contributions, 0.0)
     total = positive.sum(axis=2, keepdims=True)
     shares = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
-    nameable = np.where(may_be_named, shares, 0.0)
+    speaks_for = batch.contributions.sum(axis=2, keepdims=True) > 0
+    nameable = np.where(may_be_named & speaks_for, shares, 0.0)
     order = np.argsort(-nameable, axis=2, kind="stable")[:, :, :top]
     best = np.take_along_axis(nameable, order, axis=2)
     customer, row, place = np.nonzero(best > 0)

@@ -41,9 +41,9 @@ class Reasons:
         `rows` (customer_id, product_id; each pair once) are the scores asked about; `interactions` (customer_id,
         product_id, weight, is_bought; each pair once) those that the model was fitted to; `nameable` the product_ids
         that may be given as a reason. A product that was not bought is no reason for itself. The share is of all
-        positive contributions, whether or not their products may be named. A row that the model knows nothing of, and
-        one without a positive contribution of a product that may be named, has no reason. The order of rows given
-        makes no difference.
+        positive contributions, whether or not their products may be named. A row that the model knows nothing of, one
+        whose contributions add up to 0 or less, and one without a positive contribution of a product that may be named,
+        has no reason. The order of rows given makes no difference.
         """
         asked = self._coordinates(rows)
         own = self._coordinates(interactions, "weight", "is_bought")
