@@ -117,7 +117,11 @@ def choose_examples(night: Night) -> tuple[Example, ...]:
             part=part,
             decisions=tuple(row[1:] for row in decisions if row[0] == customer),
             history=tuple(Past(row[1], deeds(*row[2:7]), row[7]) for row in history if row[0] == customer),
-            items=tuple(Item(*row[1:4], reason_words(*row[4:])) for row in recommended if row[0] == customer),
+            items=tuple(
+                Item(rank, name, source, reason_words(reason, kind, share))
+                for owner, rank, name, source, reason, kind, share in recommended
+                if owner == customer
+            ),
         )
         for customer, part in parts
     )

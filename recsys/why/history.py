@@ -115,7 +115,7 @@ def tell_rules(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> l
 
 
 def tell_list(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> list[str]:
-    """The products of the list in their order, each with its source and, once there are decisions, its reason and share."""
+    """The products of the list in their order, each with its source and, once there are decisions, reason and share."""
     age = too_young(con, night, customer)
     if age is not None:
         return [minor_words(age)]
