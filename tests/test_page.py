@@ -174,7 +174,8 @@ def test_history_stands_beside_recommendations(green):
     ann = text[text.index("Customer ann") :]
     ann = ann[: ann.index("Customer", 1)]
     assert "Black bought · 2026-03-01" in ann
-    assert "Mint Because of your teas." in ann
+    assert "Mint Because of your teas. (61 %)" in ann
+    assert "(61 %)" not in ann[ann.index("Saw popular") :]
     assert "Saw popular Popular now." in ann
     assert "email_file: Exported · May be mailed." in ann
     eve = text[text.index("Customer eve") :]
@@ -184,11 +185,12 @@ def test_history_stands_beside_recommendations(green):
     assert "Nothing is known yet." in fay
 
 
-def test_a_reason_is_said_once_and_not_on_every_line(green):
+def test_a_reason_and_its_share_are_said_on_every_line(green):
     text = read(green)
     ben = text[text.index("Customer ben") :]
     ben = ben[: ben.index("Customer", 1)]
-    assert ben.count("Because of your teas.") == 1
+    listed = pl.read_parquet(green.recommendations).filter(customer_id="ben", source="individual")
+    assert ben.count("Because of your teas. (61 %)") == listed.height > 1
 
 
 def test_checks_that_passed_are_folded_away_and_others_are_open(green):
@@ -356,6 +358,9 @@ def _many(night: Night, individual: int, popular: int, held_back: int) -> Night:
             pl.lit("green").alias("product_id"),
             "source",
             pl.lit("Because.").alias("reason"),
+            pl.lit("individual").alias("reason_kind"),
+            pl.lit(None, pl.String).alias("because_product_id"),
+            pl.lit(None, pl.Float64).alias("because_share"),
             pl.lit("als-1").alias("model_version"),
             pl.lit(1.0).alias("score"),
         ),

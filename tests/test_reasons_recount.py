@@ -104,6 +104,34 @@ def test_a_popular_row_that_claims_a_purchase_is_found(night: Night) -> None:
     assert failures(night) == of("decided_as_explained")
 
 
+@pytest.mark.parametrize(
+    ("score", "version", "is_said"),
+    [
+        (1.0, "als-1", True),
+        (0.1, "als-1", True),
+        (-0.1, "als-1", False),
+        (1.0, "ranker-1+als-1", True),
+        (0.1, "ranker-1+als-1", False),
+        (-0.1, "ranker-1+als-1", False),
+    ],
+)
+def test_a_reason_is_false_where_the_model_of_tastes_does_not_speak_for_the_product(
+    night: Night, score: float, version: str, is_said: bool
+) -> None:
+    """Eve's tastes: 1 for the saw and 0 for 64 others. With two stages a drill at 0.1 is not among her own best."""
+    gate_night.write_model(night, drill=score)
+    gate_night.change_parquet(night.recommendations, lambda rows: rows.with_columns(model_version=pl.lit(version)))
+    assert failures(night) == (set() if is_said else of("the_model_speaks_for_them"))
+
+
+def test_reasons_of_a_product_that_the_model_does_not_know_are_false(night: Night) -> None:
+    gate_night.change_parquet(
+        night.model / "products.parquet",
+        lambda frame: frame.with_columns(pl.col("product_id").replace("mint", "minted")),
+    )
+    assert failures(night) == of("the_model_speaks_for_them")
+
+
 def test_a_reason_after_the_nights_end_is_found(night: Night) -> None:
     """Fay bought her saw on the day after; it is in raw/ of no real night, and would still not count."""
     gate_night.change_parquet(

@@ -571,7 +571,7 @@ def test_names_of_products_cannot_steer_the_terminal(green: Night) -> None:
     path = green.features / "products.parquet"
     write_parquet(pl.read_parquet(path).with_columns(name=pl.lit("\x1b[2J") + pl.col("name")), path)
     story = tell(green, "ann")
-    assert "1.  [2JMint (mint), individual: Because you bought Green" in part(story, "List")
+    assert "1.  [2JMint (mint), individual: Because you bought Green (61 %)" in part(story, "List")
     assert all(line.isprintable() for line in story.lines)
 
 

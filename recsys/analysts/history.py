@@ -87,6 +87,19 @@ HISTORY: tuple[HistoryTable, ...] = (
             Column("reason", "VARCHAR", "Why this product, as a sentence"),
             Column("model_version", "VARCHAR", "The model that made the row"),
             Column("score", "DOUBLE", "How strongly; comparable within one customer and source only"),
+            Column(
+                "because_product_id",
+                "VARCHAR",
+                "What of the customer's own speaks most for it in the model of tastes, never a sensitive product; null "
+                "when nothing that may be named does",
+                may_be_missing=True,
+            ),
+            Column(
+                "because_share",
+                "DOUBLE",
+                "Its part, 0 to 1, of all that speaks for the product in the model of tastes",
+                may_be_missing=True,
+            ),
         ),
     ),
     HistoryTable(

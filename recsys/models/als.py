@@ -31,6 +31,7 @@ from recsys.files import read_json, replace_file, sha256_of, write_json
 from recsys.models.contributions import Histories, Whitened, confidences, customer_vectors
 from recsys.models.matrix import InteractionMatrix, positions
 from recsys.models.newcomers import vectors_of
+from recsys.models.own_best import is_among_best
 from recsys.models.reasons import Reasons
 from recsys.models.recommender import EVERYTHING, LIST_SCHEMA, Model
 from recsys.models.topics import Topics, blocked
@@ -185,6 +186,21 @@ class AlsModel(Model):
         is_learnt = (order < len(learnt)).to_numpy()
         card = _versioned(self._card | {"newcomers_sha256": digest})
         return type(self)(library, self._customers, products.gather(order), card, is_learnt)
+
+    def among_best(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Those of the rows (customer_id, product_id) that it would by itself put among the customer's best products.
+
+        See `recsys.models.own_best`. Their order stays; a pair that it knows nothing of is none of them.
+        """
+        known = (
+            rows.join(positions(self._customers, "customer_id", "row"), on="customer_id", maintain_order="left")
+            .join(positions(self._products, "product_id", "column"), on="product_id", maintain_order="left")
+            .select("customer_id", "product_id", "row", "column")
+        )
+        pairs = (known.get_column(name).to_numpy() for name in ("row", "column"))
+        with threadpool_limits(1, "blas"):
+            is_best = is_among_best(self._library.user_factors, self._library.item_factors, *pairs)
+        return known.select("customer_id", "product_id").filter(pl.Series(is_best, dtype=pl.Boolean))
 
     def explain(self, rows: pl.DataFrame, interactions: pl.DataFrame, nameable: pl.Series, top: int) -> pl.DataFrame:
         """The `top` own products that each row's score comes from, as REASON_SCHEMA; see `recsys.models.reasons`."""

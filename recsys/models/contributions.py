@@ -154,17 +154,24 @@ def _turned(vectors: Floats) -> Floats:
     return np.ascontiguousarray(vectors.transpose(0, 2, 1))
 
 
-def strongest(batch: Batch, may_be_named: NDArray[np.bool_], top: int) -> tuple[Places, Places, Places, Floats]:
+def strongest(
+    batch: Batch, may_be_named: NDArray[np.bool_], top: int, outweighs: NDArray[np.bool_]
+) -> tuple[Places, Places, Places, Floats]:
     """Per row asked the own products that contribute most: position of the row, place from 1, product, and its share.
 
     The share is of all positive contributions to the row, whether or not their products may be named, so shares of a
     row add up to at most 1. Only positive contributions of products that may be named (in the shape of `contributions`)
-    are given, at most `top`; of equal ones the smaller product position goes first.
+    are given, at most `top`; of equal ones the smaller product position goes first. A row whose contributions add up to
+    0 or less has none: all in all the model speaks against it. Nor has one where something that `outweighs` contributes
+    more than all that may be named.
     """
     positive = np.maximum(batch.contributions, 0.0)
     total = positive.sum(axis=2, keepdims=True)
     shares = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
-    nameable = np.where(may_be_named, shares, 0.0)
+    speaks_for = batch.contributions.sum(axis=2, keepdims=True) > 0
+    nameable = np.where(may_be_named & speaks_for, shares, 0.0)
+    hidden = np.where(outweighs, shares, 0.0).max(axis=2, keepdims=True)
+    nameable *= nameable.max(axis=2, keepdims=True) >= hidden
     order = np.argsort(-nameable, axis=2, kind="stable")[:, :, :top]
     best = np.take_along_axis(nameable, order, axis=2)
     customer, row, place = np.nonzero(best > 0)

@@ -40,10 +40,11 @@ class Reasons:
 
         `rows` (customer_id, product_id; each pair once) are the scores asked about; `interactions` (customer_id,
         product_id, weight, is_bought; each pair once) those that the model was fitted to; `nameable` the product_ids
-        that may be given as a reason. A product that was not bought is no reason for itself. The share is of all
-        positive contributions, whether or not their products may be named. A row that the model knows nothing of, and
-        one without a positive contribution of a product that may be named, has no reason. The order of rows given
-        makes no difference.
+        that may be given as a reason. A product that was not bought is no reason for itself, and where it contributes
+        more than anything that may be named, nothing is: the row comes from the look at it. The share is of all
+        positive contributions, whether or not their products may be named. A row that the model knows nothing of, one
+        whose contributions add up to 0 or less, and one without a positive contribution of a product that may be named,
+        has no reason. The order of rows given makes no difference.
         """
         asked = self._coordinates(rows)
         own = self._coordinates(interactions, "weight", "is_bought")
@@ -64,7 +65,7 @@ class Reasons:
         ):
             is_itself = batch.own[:, None, :] == products[batch.pairs][:, :, None]
             is_reason = is_bought[batch.entries][:, None, :] | ~is_itself
-            parts.append(strongest(batch, may_be_named[batch.own][:, None, :] & is_reason, top))
+            parts.append(strongest(batch, may_be_named[batch.own][:, None, :] & is_reason, top, ~is_reason))
         pair, place, because, share = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         order = np.lexsort((place, pair))
         return pl.DataFrame(

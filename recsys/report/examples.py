@@ -11,6 +11,7 @@ from typing import Any
 from recsys.database import small_frame
 from recsys.night import Night
 from recsys.report.audience import opened
+from recsys.report.words import reason_words
 from recsys.vocabulary import Source, Status
 
 EXAMPLES = 12
@@ -48,7 +49,7 @@ WHERE list_contains($chosen::VARCHAR[], customer_id) ORDER BY customer_id, chann
 """
 
 _RECOMMENDED = """
-SELECT customer_id, rank, coalesce(product.name, product_id) AS name, source, reason
+SELECT customer_id, rank, coalesce(product.name, product_id) AS name, source, reason, reason_kind, because_share
 FROM listed LEFT JOIN warehouse.core.dim_products AS product USING (product_id)
 WHERE list_contains($chosen::VARCHAR[], customer_id) ORDER BY customer_id, rank
 """
@@ -65,7 +66,7 @@ ORDER BY customer_id, last_at DESC, orders DESC, product_id
 
 @dataclass(frozen=True)
 class Item:
-    """One recommended product."""
+    """One recommended product. `reason` says its share where it names something of the customer's own."""
 
     rank: int
     name: str
@@ -116,7 +117,11 @@ def choose_examples(night: Night) -> tuple[Example, ...]:
             part=part,
             decisions=tuple(row[1:] for row in decisions if row[0] == customer),
             history=tuple(Past(row[1], deeds(*row[2:7]), row[7]) for row in history if row[0] == customer),
-            items=tuple(Item(*row[1:]) for row in recommended if row[0] == customer),
+            items=tuple(
+                Item(rank, name, source, reason_words(reason, kind, share))
+                for owner, rank, name, source, reason, kind, share in recommended
+                if owner == customer
+            ),
         )
         for customer, part in parts
     )

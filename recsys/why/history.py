@@ -1,6 +1,7 @@
 """What is known about one customer's taste, what may be recommended to them, and the list that came of it."""
 
 from datetime import datetime
+from typing import Any
 
 import duckdb
 
@@ -8,7 +9,7 @@ from recsys.database import small_frame
 from recsys.night import Night
 from recsys.report.examples import deeds
 from recsys.report.page import count, said
-from recsys.report.words import SOURCE_WORDS
+from recsys.report.words import SOURCE_WORDS, reason_words
 from recsys.why.needs import tell_needs
 from recsys.why.personalisation import NOT_USED, is_used, minor_words, too_young
 
@@ -114,7 +115,7 @@ def tell_rules(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> l
 
 
 def tell_list(con: duckdb.DuckDBPyConnection, night: Night, customer: str) -> list[str]:
-    """The products of the list in their order, each with its source and, once there are decisions, its reason."""
+    """The products of the list in their order, each with its source and, once there are decisions, reason and share."""
     age = too_young(con, night, customer)
     if age is not None:
         return [minor_words(age)]
@@ -158,13 +159,14 @@ def _interaction(row: dict[str, object]) -> str:
     return f"{row['weight']:.3f}  {named(row)}: {what}, last on {_day(row['last_at'])}"
 
 
-def _entry(row: dict[str, object]) -> str:
+def _entry(row: dict[str, Any]) -> str:
     source = str(row["source"])
     words = SOURCE_WORDS.get(source, (source, ""))[0].lower()
     if row.get("context"):
         words = f"{words} in {row['context']}"
-    reason = f": {row['reason']}" if row.get("reason") else ""
-    return f"{row['rank']}. {named(row)}, {words}{reason}"
+    reason = row.get("reason")
+    why = f": {reason_words(reason, row.get('reason_kind'), row.get('because_share'))}" if reason else ""
+    return f"{row['rank']}. {named(row)}, {words}{why}"
 
 
 def named(row: dict[str, object]) -> str:
