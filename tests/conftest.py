@@ -1,5 +1,9 @@
 """Fixtures that several test modules share."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from dbt_nights import dbt_if_thorough, hard_night, record, recorded_dbt, toy_night
 from hypothesis import settings
@@ -27,3 +31,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
     names = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: names.get(item.path.stem, len(LONGEST)))
+
+
+OWN_PROCESS = "RECSYS_TEST_OWN_PROCESS"
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that forks runs in a process of its own: where other tests have used polars' threads, a forked child may
+    wait for them forever."""
+    if pyfuncitem.get_closest_marker("forks") is None or OWN_PROCESS in os.environ:
+        return None
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {OWN_PROCESS: "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", pyfuncitem.nodeid]
+    done = subprocess.run(
+        command, cwd=pyfuncitem.config.rootpath, env=own, capture_output=True, text=True, check=False, timeout=1800
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    return True

@@ -244,6 +244,7 @@ def quick_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.thorough
+@pytest.mark.forks
 def test_killed_at_any_step_nothing_arrives_twice_and_nothing_is_lost(quick_disk: Path) -> None:
     """At every step: before it, after it and in the middle of what it writes; with a quick tool and with a slow one."""
 

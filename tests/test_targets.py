@@ -144,6 +144,7 @@ def test_credentials_of_one_host_do_not_go_to_another() -> None:
 
 
 @with_sshd
+@pytest.mark.forks
 def test_killed_over_sftp_nothing_arrives_twice(
     tmp_path: Path, sftp: SftpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +280,7 @@ def test_a_store_that_is_away_after_the_point_of_no_return_leaves_doubt(
     assert bucket.lying() == sorted(DELIVERED)
 
 
+@pytest.mark.forks
 def test_killed_over_s3_nothing_arrives_twice(tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every fifth step; every single one with RECSYS_THOROUGH."""
     monkeypatch.setenv(variable_of("bucket"), s3_connection(s3))
