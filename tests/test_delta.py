@@ -14,7 +14,7 @@ from dbt_nights import Built
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from thorough import tries
-from tool_contract import person, put, tool
+from tool_contract import known_after, person, put, tool
 
 from recsys.channels.tool_file import ToolFile
 
@@ -141,7 +141,7 @@ def test_deltas_applied_in_order_give_exactly_the_last_nights_full_file(
             items = [item(who, 1, what) for who, (_, what) in people.items() if what]
             left, held = warehouse.rows("sync_tool__removals"), warehouse.rows("sync_tool__held")
             decisions = put(Path(folder) / "decisions", delta, made, items, left, held)
-            delta.render(decisions, Path(folder) / "delta", day)
+            delta.render(decisions, Path(folder) / "delta", day, Path(folder) / "rows.parquet")
             full.render(decisions, Path(folder) / "full", day)
             if is_known or is_last or removes_arrived:
                 apply(state, delta, Path(folder) / "delta", day, "remove")
@@ -149,7 +149,7 @@ def test_deltas_applied_in_order_give_exactly_the_last_nights_full_file(
                 apply(state, delta, Path(folder) / "delta", day, "")
             wanted: dict[str, tuple[object, ...]] = {}
             apply(wanted, full, Path(folder) / "full", day, "")
-            known = delta.state(decisions)
+            known = pl.read_parquet(Path(folder) / "rows.parquet")
         if is_known or is_last:
             assert state == wanted
         assert known.height == len(people)
@@ -164,7 +164,7 @@ def test_deltas_applied_in_order_give_exactly_the_last_nights_full_file(
 def test_what_did_not_change_is_not_said_again(warehouse: Warehouse, tmp_path: Path) -> None:
     channel = tool(kind="klaviyo", rows="delta")
     people, items = [person("ann"), person("ben")], [item(who, 1, "p1") for who in ("ann", "ben")]
-    known = channel.state(put(tmp_path / "decisions", channel, people, items))
+    known = known_after(channel, put(tmp_path / "decisions", channel, people, items))
     held = known.with_columns(channel=pl.lit("tool"), is_everywhere=pl.lit(value=True)).to_dicts()
     changed = [item("ann", 1, "p1"), item("ben", 1, "p2")]
     decisions = put(tmp_path / "decisions", channel, people, changed, held=held)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from thorough import tries
+from tool_contract import known_after
 
 from recsys.channel_settings import Channel
 from recsys.channels.google_customer_match import GoogleCustomerMatch
@@ -243,7 +244,7 @@ def test_deltas_in_order_give_the_full_files_of_the_last_night(
         assert lists == {signal: of_file(full, whole, signal) for signal in lists}
         assert one == lists["personalised"] | lists["unpersonalised"]
         assert not lists["personalised"] & lists["unpersonalised"]
-        state = delta.state(decisions)
+        state = known_after(delta, decisions)
         assert state["customer_id"].to_list() == sorted(people)
         held = state.with_columns(channel=pl.lit("ads"), is_everywhere=pl.lit(value=True))
 
@@ -252,7 +253,7 @@ def test_a_night_that_may_not_have_arrived_is_said_again(shop: Shop, tmp_path: P
     """Ann was in a night that is in doubt: she is added again, and taken out of everything once she is gone."""
     channel = audience(shop, "google_customer_match", rows="delta")
     decide(tmp_path / "d", [PEOPLE[0]])
-    held = channel.state(tmp_path / "d").with_columns(channel=pl.lit("ads"), is_everywhere=pl.lit(value=False))
+    held = known_after(channel, tmp_path / "d").with_columns(channel=pl.lit("ads"), is_everywhere=pl.lit(value=False))
     decide(tmp_path / "d", [PEOPLE[0]], held)
     ann = [(sha("ann@gmail.com"), sha("+491511234567"))]
     again = rendered(channel, tmp_path / "d", tmp_path / "again")

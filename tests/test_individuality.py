@@ -97,7 +97,8 @@ def test_with_strong_taste_both_are_clearly_positive() -> None:
 def test_a_ranker_is_what_is_swapped_where_there_is_one() -> None:
     assert measured(own=0.8, ranker="segment").gain == (0, 0, 0)
     assert measured(own=0.8, ranker="own").gain[1] > 0.3
-    assert measured(own=0.0, ranker="own").gain[1] <= 0.05
+    without = measured(own=0.0, ranker="own").gain
+    assert without[1] <= 0 <= without[2]
 
 
 @pytest.mark.parametrize(

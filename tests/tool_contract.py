@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any, ClassVar
 
 import polars as pl
@@ -65,6 +65,13 @@ def gone(customer_id: str, **fields: object) -> dict[str, object]:
         "left_since": date(2026, 3, 30),
         "reason": "no_consent",
     } | fields
+
+
+def known_after(channel: ToolFile, decisions: Path, day: date = RUN_DATE) -> pl.DataFrame:
+    """What the channel's tool knows once it has the files of these decisions."""
+    with TemporaryDirectory() as folder:
+        channel.render(decisions, Path(folder) / "files", day, rows=Path(folder) / "rows.parquet")
+        return pl.read_parquet(Path(folder) / "rows.parquet")
 
 
 def put(
@@ -250,11 +257,11 @@ class ToolContract:
         channel = self.made()
         plain, items = [person("ann"), person("ben")], [item(who, 1, "p1") for who in ("ann", "ben")]
 
-        def shas(people: list[dict[str, object]], listed: list[dict[str, object]]) -> list[str]:
-            return channel.state(put(tmp_path / "decisions", channel, people, listed))["row_sha"].to_list()
+        def shas(people: list[dict[str, object]], listed: list[dict[str, object]], day: date = RUN_DATE) -> list[str]:
+            return known_after(channel, put(tmp_path / "decisions", channel, people, listed), day)["row_sha"].to_list()
 
         before = shas(plain, items)
-        assert shas(plain, items) == before
+        assert shas(plain, items, date(2026, 5, 1)) == before
         assert len(set(before)) == 2
         other = shas(plain, [item("ann", 1, "p1"), item("ben", 1, "p2")])
         assert (other[0], other[1] != before[1]) == (before[0], True)
@@ -262,14 +269,11 @@ class ToolContract:
             texts = [shas([person("ann", choices_applied=text)], items[:1]) for text in (None, "", "x")]
             assert texts[0] != texts[2]
 
-    def test_what_is_kept_beside_the_files_is_the_state_of_all_people(self, tmp_path: Path) -> None:
+    def test_what_is_kept_beside_the_files_is_of_all_people_in_order(self, tmp_path: Path) -> None:
         channel = self.made()
         people, items = [person("ben"), person("ann")], [item(who, 1, "p1") for who in ("ann", "ben")]
         decisions = put(tmp_path / "decisions", channel, people, items)
-        channel.render(decisions, tmp_path / "files", RUN_DATE, tmp_path / "rows.parquet")
-        kept = pl.read_parquet(tmp_path / "rows.parquet")
-        assert kept["customer_id"].to_list() == ["ann", "ben"]
-        assert kept.equals(channel.state(decisions))
+        assert known_after(channel, decisions)["customer_id"].to_list() == ["ann", "ben"]
 
     @pytest.mark.parametrize("letter", ["\n", "\t", "\x00"])
     def test_an_identifier_with_a_control_character_stops_the_file(self, tmp_path: Path, letter: str) -> None:

@@ -64,8 +64,9 @@ class Kind(Channel):
     moments: ClassVar[tuple[str, ...]] = (RECOMMENDATIONS, CHECK_IN_MOMENT)
     default_moments: ClassVar[tuple[str, ...]] = (RECOMMENDATIONS,)
     has_delta: ClassVar[bool] = False
-    """Whether its files may hold changed rows alone. `render` then also takes `rows`, a path that it writes `state` to,
-    of the same rows as the files and after them.
+    """Whether its files may hold changed rows alone. `render` then also takes `rows`, a path to which it writes, after
+    the files, what the tool knows once it has them: customer_id, `email` and `phone` as they stand in the file, null
+    where it has none, and row_sha (`recsys.channels.delta.STATE`).
     """
     shows_products: ClassVar[bool] = True
     """Whether anybody sees the recommended products by its files; else they are no products that somebody was sent."""
@@ -119,12 +120,6 @@ class Kind(Channel):
 
     def check_in(self, topics: int) -> Channel | None:
         """The check-in file that belongs to it, with so many topics; None for kinds without."""
-
-    def state(self, decisions: Path) -> pl.DataFrame | None:
-        """What the tool knows once tonight's files are taken: customer_id, email, phone, row_sha. None without deltas.
-
-        `email` and `phone` are as they stand in the file; null where it has none.
-        """
 
     def read(self, path: Path) -> pl.DataFrame:
         """A finished or published file of this channel by our own names: customer_id, email, phone, rec_1_id and so on.

@@ -96,9 +96,6 @@ class HashedAudience(ToolFile):
             write_parquet(known, rows)
         return written
 
-    def state(self, decisions: Path) -> pl.DataFrame:
-        return self._state(self.hashed(decisions), decisions)
-
     def hashed(self, decisions: Path) -> pl.DataFrame:
         """customer_id, is_personalised and `said`, hashed, of tonight's people, ordered by customer_id.
 

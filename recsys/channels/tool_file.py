@@ -202,13 +202,6 @@ class ToolFile(Kind):
         for some in people.slices(self.slice_rows, self.slot_parts):
             yield self.adapted(as_cells(some.select(names), exact, self.name))
 
-    def state(self, decisions: Path) -> pl.DataFrame:
-        known = [pl.DataFrame(schema=delta.STATE)]
-        with delta.hashing(decisions) as row_shas:
-            for cells in ahead(self.slices(self.recipients(decisions, date.min))):
-                known.append(self._known(cells, self.table(cells.select(self.said), self.format), row_shas))
-        return pl.concat(known)
-
     def _known(
         self, cells: pl.DataFrame, table: pl.DataFrame, row_shas: Callable[[pl.DataFrame], pl.Series]
     ) -> pl.DataFrame:

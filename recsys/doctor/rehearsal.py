@@ -1,6 +1,5 @@
 """A night as far as its finished files, in a folder of its own that is gone afterwards. Nothing is sent or kept."""
 
-import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from recsys.errors import RecsysError
 from recsys.files import REHEARSAL, private_folder, sweep
 from recsys.night import Night
 from recsys.pipeline import BEFORE_THE_GATE, work_of
+from recsys.quiet import only_warnings
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def rehearse(night: Night, progress: Callable[[str], None]) -> Iterator[Rehearsa
         published = private_folder(night.published)
         (Path(scratch) / "published").symlink_to(published, target_is_directory=True)
         trial = Night(night.shop.model_copy(update={"data_root": scratch}), night.run_date)
-        with _quietly():
+        with only_warnings("recsys"):  # of their progress nobody asked
             yield _run(trial, progress)
 
 
@@ -58,15 +58,3 @@ def _run(trial: Night, progress: Callable[[str], None]) -> Rehearsal:
             return Rehearsal(trial, stage, str(error))
         progress(f"{stage:<10} passes after {perf_counter() - started:.1f} s")
     return Rehearsal(trial)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """What stages tell of their own progress is not what was asked for; their warnings are."""
-    talker = logging.getLogger("recsys")
-    before = talker.level
-    talker.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        talker.setLevel(before)

@@ -7,8 +7,8 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ from recsys.evaluation.volume import degradation, lines_per_week
 from recsys.files import private_folder, read_json, write_json
 from recsys.lists import Features
 from recsys.night import Night
+from recsys.quiet import only_warnings
 from recsys.twostage.ranker import Examples, Ranker, RankerSettings, examples
 
 TUNED_ON = 2
@@ -52,7 +53,7 @@ def run(night: Night, progress: Callable[[str], None] = log.info) -> dict[str, i
     """
     settings, days = night.shop.evaluate, night.shop.evaluate.window_days
     scratch = private_folder(night.folder / "weekly")
-    with ExitStack() as stack, _without_iterations():
+    with ExitStack() as stack, only_warnings("recsys.als"):
         folds: list[Fold] = []
         for back in range(1, settings.folds + 1):
             fold = stack.enter_context(open_fold(night, days, back))
@@ -117,18 +118,6 @@ def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[st
         "lines_per_week": weeks if fault is None else _weeks_of_champion(night) or {},
         "versions": {name: version(name) for name in ("recsys", "implicit", "lightgbm", "optuna", "numpy")},
     }
-
-
-@contextmanager
-def _without_iterations() -> Iterator[None]:
-    """ALS would tell of every iteration of every trial."""
-    talker = logging.getLogger("recsys.als")
-    before = talker.level
-    talker.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        talker.setLevel(before)
 
 
 def _knows_anything(fold: Fold) -> bool:

@@ -109,9 +109,10 @@ def tell_delivery(
 
 def _hashed(night: Night, channel: Channel, customer: str, paths: list[Path]) -> list[str]:
     """Whether the files of an audience of hashes have an address of theirs."""
-    audience = kind_of(channel.kind).of(channel, night.shop)
-    state = audience.state(night.decisions)
-    theirs = state.filter(pl.col("customer_id") == customer) if state is not None else pl.DataFrame()
+    audience, kept = kind_of(channel.kind).of(channel, night.shop), night.rows(channel.name)
+    if not kept.is_file():
+        return ["What they were hashed from is gone with the night's folder. Make the night again to look them up."]
+    theirs = pl.read_parquet(kept).filter(pl.col("customer_id") == customer)
     if theirs.is_empty():
         return ["None of tonight's hashes is of an address of theirs."]
     hashes = [text for name in ("email", "phone") for text in theirs[name].drop_nulls()]
