@@ -30,6 +30,8 @@ def tables(evidence: Evidence, facts: Facts) -> list[Check]:
     customers = facts.customers.height
     listed = rows.select("customer_id").unique().join(facts.customers, on="customer_id", how="semi").height
     least = night.shop.gate.min_coverage
+    range_of = facts.products["is_eligible"]
+    choice = f"{range_of.sum():,} of {range_of.len():,} products are active, in stock and not sensitive"
     decided = made["fct_recommendations"]
     same = rows.select(KEYS).equals(decided.select(KEYS))
     missing = 0 if same else rows.join(decided, on=KEYS, how="anti", nulls_equal=True).height
@@ -38,13 +40,14 @@ def tables(evidence: Evidence, facts: Facts) -> list[Check]:
             "recommendations",
             "not_empty",
             passed=rows.height > 0 or customers == 0,
-            detail=f"{rows.height:,} rows for {customers:,} customers",
+            detail=f"{rows.height:,} rows for {customers:,} customers; {choice}",
         ),
         critical(
             "recommendations",
             "customers_covered",
             passed=listed >= least * customers,
-            detail=f"{listed:,} of {customers:,} customers have a list, at least {least:.0%} must",
+            detail=f"{listed:,} of {customers:,} customers have a list, at least {least:.0%} must (gate.min_coverage); "
+            f"{choice}",
         ),
         critical(
             "fct_recommendations",

@@ -14,9 +14,9 @@ from recsys.evaluation.individuality import (
     NOT_MEASURED,
     SEGMENT_WINS,
     Individuality,
+    Swap,
     lift_over_segment,
     partners,
-    taste_swap_gain,
 )
 from recsys.evaluation.metrics import accuracy
 from recsys.evaluation.rivals import OwnHistory, Then, segment_popular
@@ -72,7 +72,7 @@ def measured(own: float, ranker: str | None = None) -> Individuality:
     def of_everything(customers: pl.Series) -> pl.DataFrame | None:
         return rankers[ranker].recommend(customers, products, nobody, 20) if ranker else None
 
-    gain = taste_swap_gain(model, segments, after, products, nobody, K, 1, of_everything)
+    gain = Swap.of(model, segments, everybody, 1, of_everything).gain(after, products, nobody, K, 1)
 
     def judged(recommender):
         return accuracy(numbered(recommender.recommend(everybody, products, nobody, K), K), after, everybody, K)

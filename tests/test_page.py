@@ -132,6 +132,17 @@ def test_what_lists_were_worth_is_split_by_how_well_customers_were_known(green):
         "window_begin": "2026-03-03",
         "sentence": "The champion stays: two stages are not better beyond noise.",
         "trials": [{}, {}],
+        "comparisons": [
+            {
+                "one": "two_stage",
+                "other": "als",
+                "task": "next",
+                "metric": "ndcg",
+                "mean": 0.02,
+                "low": 0.01,
+                "high": 0.03,
+            }
+        ],
         "scores": [
             {"task": task, "recommender": name, "metric": "ndcg", "mean": mean, "low": 0.25, "high": 0.75}
             for task, name, mean in (("next", "popular", 0.3), ("next", "champion", 0.5), ("new", "champion", 0.1))
@@ -146,6 +157,7 @@ def test_what_lists_were_worth_is_split_by_how_well_customers_were_known(green):
     assert "Other than in the shop file: half_life_days 100, weights.view 0.1, window_days unlimited." in card
     assert "in the window from 2026-03-03 on Lists NDCG The champion until then 50.0 % (25.0 to 75.0)" in card
     assert "Popular lately 30.0 % (25.0 to 75.0)" in card
+    assert "Two stages less the model alone, tuned 2.0 % (1.0 to 3.0)" in card
     known = text[text.index("By how well customers were known") : text.index("By whether products were new")]
     assert "Popular lately Own history, then popular nothing 28 50.0 % (10.0 to 90.0) 25.0 % (10.0 to 90.0)" in known
     assert known.index("nothing 28") < known.index("looked only 12"), "from the least known on"

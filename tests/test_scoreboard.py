@@ -20,8 +20,10 @@ EVERY_RIVAL = ["popular_all_time", "popular", "segment_popular", "own_history", 
 BOUGHT = pl.DataFrame([(who, "mint") for who in ("ann", "cat", "dan")], schema=PAIR, orient="row")
 
 
-def lists_of(folder: Path, variety: Variety, told: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Recommender -> the lists of Ann, Cat and Dan for what they bought next; teas may be bought again."""
+def board_of(
+    folder: Path, variety: Variety, told: pl.DataFrame, bought: pl.DataFrame = BOUGHT, *, is_due: bool = True
+) -> Scoreboard:
+    """The board of what they bought next; teas may be bought again once they are due."""
     shop = write_shop(folder).model_copy(update={"variety": variety})
     night = Night(shop, RUN_DATE)
     sold = INTERACTIONS.group_by("product_id").agg(buyers_ever=pl.len())
@@ -29,11 +31,16 @@ def lists_of(folder: Path, variety: Variety, told: pl.DataFrame) -> dict[str, pl
     write_features(
         night,
         topic_rules=told,
-        interactions=INTERACTIONS.with_columns(is_due=True),
+        interactions=INTERACTIONS.with_columns(is_due=is_due),
         popularity=popularity.join(sold, on="product_id", how="left"),
     )
     write_parquet(FACTS, night.features / "customer_features.parquet")
-    board = Scoreboard(Fold(night, 28, BOUGHT))
+    return Scoreboard(Fold(night, 28, bought))
+
+
+def lists_of(folder: Path, variety: Variety, told: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Recommender -> its lists for what they bought next."""
+    board = board_of(folder, variety, told)
     return dict(board.lists(board.tasks[0], Learnt.of(board.features)))
 
 
@@ -65,3 +72,14 @@ def test_limits_of_variety_hold_for_every_rival(tmp_path: Path, most: int) -> No
         assert of_category["len"].max() == most, name
         again = made.join(bought, on=PAIR, how="semi").group_by("customer_id").len()
         assert (again["len"] <= 1).all(), name
+
+
+def test_what_our_own_rule_barred_and_was_bought_after_all_is_a_miss(tmp_path: Path) -> None:
+    again = pl.DataFrame([("cat", "green"), ("dan", "mint")], schema=PAIR, orient="row")
+    board = board_of(tmp_path, Variety(), rules(), again, is_due=False)
+    task = board.tasks[0]
+    assert task.relevant.rows() == again.rows(), "Cat's green is not due, and is to be found all the same"
+    shipped = dict(board.lists(task, Learnt.of(board.features)))["shipped"]
+    assert "green" not in named(shipped, "cat")
+    assert "mint" in named(shipped, "dan")
+    assert board.judged(task, shipped).select("customer_id", "hit_rate").rows() == [("cat", 0.0), ("dan", 1.0)]

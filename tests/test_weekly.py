@@ -10,8 +10,8 @@ import pytest
 from airflow_run import REPOSITORY
 
 from recsys import features, recommend
-from recsys.champion import CARD
-from recsys.config import load_shop
+from recsys.champion import CARD, Recipe
+from recsys.config import Recommend, load_shop
 from recsys.demo.shop import write_demo
 from recsys.errors import EvaluationError
 from recsys.evaluation import stage, weekly
@@ -60,9 +60,16 @@ def test_the_card_says_what_was_tried_and_what_it_is_worth(first: Night) -> None
     assert [trial["trial"] for trial in card["trials"]] == [1, 2, 3, 4]
     assert card["trials"][0]["settings"]["half_life_days"] == first.shop.recommend.half_life_days
     assert {score["recommender"] for score in card["scores"]} >= {"als", "two_stage", "champion", "segment_popular"}
-    assert all(score["low"] <= score["mean"] <= score["high"] for score in card["scores"])
+    assert {score["metric"] for score in card["scores"]} == {
+        *("recall", "ndcg", "average_precision", "hit_rate", "novelty", "diversity", "coverage", "gini")
+    }
+    assert all(score["low"] <= score["mean"] <= score["high"] for score in card["scores"] if score["low"] is not None)
+    assert (card["comparisons"][0]["one"], card["comparisons"][0]["other"]) == ("two_stage", "als")
+    assert card["comparisons"][-1]["other"] == "champion"
+    assert f"NDCG {card['comparisons'][-1]['mean']:+.4f} (" in card["sentence"]
     assert card["promoted"] in {None, "als", "two_stage"}
     assert (card["promoted"] is None) == card["sentence"].startswith("The champion stays")
+    assert Recommend.model_validate(card["settings"]) == Recipe(**card["champion"]).over(first.shop.recommend)
     assert set(card["versions"]) == {"recsys", "implicit", "lightgbm", "optuna", "numpy"}
     customers = set(pl.read_parquet(first.raw / "customers.parquet")["customer_id"])
     assert not [name for name in customers if name in json.dumps(card)]

@@ -39,12 +39,16 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Result:
-    """`winner`: the challenger to be promoted, None when the champion stays. `scores`: per name, task and metric."""
+    """`winner`: the challenger to be promoted, None when the champion stays. `scores`: per name, task and metric.
+
+    `comparisons`: two stages with the model alone, and the challenger with the champion: `one` less `other`, paired.
+    """
 
     winner: str | None
     sentence: str
     customers: int
     scores: list[dict[str, Any]]
+    comparisons: list[dict[str, Any]]
 
 
 def contest(board: Scoreboard, contestants: dict[str, Contestant], shop: Recommend) -> Result:
@@ -59,23 +63,32 @@ def contest(board: Scoreboard, contestants: dict[str, Contestant], shop: Recomme
     learners = {name: contestant.learnt(board.features, shop, models) for name, contestant in contestants.items()}
     for task in board.tasks:
         for name, rival in board.rivals.items():
-            scores += _scores(task, name, board.judged(task, board.listed(rival, task)), board.seed)
+            lists = board.listed(rival, task)
+            scores += _scores(board, task, name, lists, board.judged(task, lists))
         for name, learnt in learners.items():
-            lists = learnt.lists(task.customers, task.excluded)
-            values = board.judged(task, lists.select("customer_id", "rank", "product_id"))
-            scores += _scores(task, name, values, board.seed)
+            lists = learnt.lists(task.customers, task.excluded).select("customer_id", "rank", "product_id")
+            values = board.judged(task, lists)
+            scores += _scores(board, task, name, lists, values)
             if task is board.tasks[0]:
                 judged[name] = values
+    comparisons: list[dict[str, Any]] = []
+
+    def gain(one: str, other: str) -> tuple[float, float, float]:
+        mean, low, high = (round(value, 6) for value in _gain(judged[one], judged[other], board.seed))
+        found = {"one": one, "other": other, "task": board.tasks[0].name, "metric": JUDGED_BY}
+        comparisons.append(found | {"mean": mean, "low": low, "high": high})
+        return mean, low, high
+
     challenger = "als"
-    if "two_stage" in judged and _gain(judged["two_stage"], judged["als"], board.seed)[1] > 0:
+    if "two_stage" in judged and gain("two_stage", "als")[1] > 0:
         challenger = "two_stage"
-    mean, low, high = _gain(judged[challenger], judged[CHAMPION], board.seed)
+    mean, low, high = gain(challenger, CHAMPION)
     said = f"NDCG {mean:+.4f} ({low:+.4f} to {high:+.4f}) against the champion on the last closed window"
     name = {"als": "the model alone, tuned", "two_stage": "two stages"}[challenger]
-    customers = len(board.tasks[0].customers)
+    sentence = f"The champion stays: {name} is not better beyond noise, {said}."
     if low > 0:
-        return Result(challenger, f"Promoted: {name}, {said}.", customers, scores)
-    return Result(None, f"The champion stays: {name} is not better beyond noise, {said}.", customers, scores)
+        sentence = f"Promoted: {name}, {said}."
+    return Result(challenger if low > 0 else None, sentence, len(board.tasks[0].customers), scores, comparisons)
 
 
 def _gain(one: pl.DataFrame, other: pl.DataFrame, seed: int) -> tuple[float, float, float]:
@@ -85,6 +98,10 @@ def _gain(one: pl.DataFrame, other: pl.DataFrame, seed: int) -> tuple[float, flo
     return (mean or 0.0, low or 0.0, high or 0.0)
 
 
-def _scores(task: Task, name: str, values: pl.DataFrame, seed: int) -> list[dict[str, Any]]:
-    found = intervals(values, seed).with_columns(pl.col("mean", "low", "high").round(6))
+def _scores(
+    board: Scoreboard, task: Task, name: str, lists: pl.DataFrame, values: pl.DataFrame
+) -> list[dict[str, Any]]:
+    """Accuracy and exposure of lists, rounded for people."""
+    both = pl.concat([intervals(values, board.seed), board.exposure(lists)])
+    found = both.with_columns(pl.col("mean", "low", "high").round(6))
     return [{"task": task.name, "recommender": name} | row for row in found.to_dicts()]

@@ -69,42 +69,59 @@ def partners(customers: pl.Series, segments: pl.DataFrame, seed: int) -> pl.Data
     )
 
 
-def taste_swap_gain(
-    model: AlsModel,
-    segments: pl.DataFrame,
-    bought: pl.DataFrame,
-    candidates: pl.Series,
-    excluded: pl.DataFrame,
-    k: int,
-    seed: int,
-    of_everything: Callable[[pl.Series], pl.DataFrame | None] = lambda _: None,
-) -> pl.DataFrame:
-    """The gain as INTERVAL_SCHEMA: one row, metric `taste_swap_gain`.
+@dataclass(frozen=True)
+class Swap:
+    """Customers with their own taste and, in turn, with those of SWAPS random others of the same segment.
 
-    `bought` (customer_id, product_id) is what they bought in the window, `excluded` what may not be named to whom.
-    The other's taste is drawn SWAPS times from everybody with a taste. No customers: a row with nulls. `of_everything`
-    gives what a ranker says of customers before anything is excluded (LIST_SCHEMA): then this is what is swapped, and
-    the model goes on where it ends.
+    `themselves` and each of `others` (customer_id, taste_of), ordered by customer_id: those who have a partner among
+    everybody with a taste. `said` is what a ranker says of each of the tastes before anything is excluded
+    (LIST_SCHEMA), None without a ranker: then the model's tastes are swapped, else what the ranker says, and the model
+    goes on where it ends.
     """
-    drawn = [partners(model.customers, segments, seed + swap) for swap in range(SWAPS)]
-    judged = bought.get_column("customer_id").unique().sort()
-    judged = judged.filter(judged.is_in(drawn[0].get_column("customer_id").implode()))
 
-    themselves = judged.to_frame("customer_id").with_columns(taste_of="customer_id")
-    drawn = [others.join(judged.to_frame("customer_id"), on="customer_id", how="semi") for others in drawn]
-    said = of_everything(pl.concat([themselves, *drawn]).get_column("taste_of").unique().sort())
+    model: AlsModel
+    themselves: pl.DataFrame
+    others: tuple[pl.DataFrame, ...]
+    said: pl.DataFrame | None
 
-    def hits(others: pl.DataFrame) -> pl.DataFrame:
-        one: Recommender = model.with_tastes_of(others)
-        if said is not None:
-            theirs = others.join(said.rename({"customer_id": "taste_of"}), on="taste_of")
-            one = Ranked(theirs.select(LIST_SCHEMA.names()), one)
-        lists = numbered(one.recommend(judged, candidates, excluded, k), k)
-        return accuracy(lists, bought, judged, k).select("customer_id", taste_swap_gain="hit_rate")
+    @classmethod
+    def of(
+        cls,
+        model: AlsModel,
+        segments: pl.DataFrame,
+        customers: pl.Series,
+        seed: int,
+        of_everything: Callable[[pl.Series], pl.DataFrame | None] = lambda _: None,
+    ) -> "Swap":
+        """The swaps of these customers; `segments` as for `partners`."""
+        drawn = [partners(model.customers, segments, seed + swap) for swap in range(SWAPS)]
+        swapped = customers.unique().sort().to_frame("customer_id").join(drawn[0], on="customer_id", how="semi")
+        themselves = swapped.with_columns(taste_of="customer_id").sort("customer_id")
+        others = tuple(of_all.join(swapped, on="customer_id", how="semi") for of_all in drawn)
+        said = of_everything(pl.concat([themselves, *others]).get_column("taste_of").unique().sort())
+        return cls(model, themselves, others, said)
 
-    own = hits(themselves)
-    swapped = pl.concat(hits(others) for others in drawn)
-    return paired_intervals(own, swapped.group_by("customer_id").agg(pl.mean("taste_swap_gain")), seed)
+    def gain(
+        self, bought: pl.DataFrame, candidates: pl.Series, excluded: pl.DataFrame, k: int, seed: int
+    ) -> pl.DataFrame:
+        """The gain as INTERVAL_SCHEMA: one row, metric `taste_swap_gain`, of those of the customers who bought.
+
+        `bought` (customer_id, product_id) is what they bought in the window, `excluded` what may not be named to whom.
+        No customers: a row with nulls.
+        """
+        judged = self.themselves.join(bought, on="customer_id", how="semi").get_column("customer_id")
+
+        def hits(tastes: pl.DataFrame) -> pl.DataFrame:
+            one: Recommender = self.model.with_tastes_of(tastes)
+            if self.said is not None:
+                theirs = tastes.join(self.said.rename({"customer_id": "taste_of"}), on="taste_of")
+                one = Ranked(theirs.select(LIST_SCHEMA.names()), one)
+            lists = numbered(one.recommend(judged, candidates, excluded, k), k)
+            return accuracy(lists, bought, judged, k).select("customer_id", taste_swap_gain="hit_rate")
+
+        swapped = pl.concat(hits(tastes) for tastes in self.others)
+        means = swapped.group_by("customer_id").agg(pl.mean("taste_swap_gain"))
+        return paired_intervals(hits(self.themselves), means, seed)
 
 
 def lift_over_segment(shipped: pl.DataFrame, segment: pl.DataFrame, seed: int) -> pl.DataFrame:

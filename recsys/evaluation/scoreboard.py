@@ -58,16 +58,19 @@ class Task:
 
 
 def tasks_of(fold: Fold, features: Features) -> list[Task]:
-    """`next`: what was bought next, under the night's own filters; `new`: the same of products new to the customer."""
+    """`next`: what was bought next; `new`: the same of products new to the customer.
+
+    Lists keep the night's own filters in both, but these take nothing from what is to be found: a rule that bars what
+    customers buy after all shows as a miss, of every recommender alike.
+    """
     bought = fold.bought.filter(pl.col("product_id").is_in(eligible(features.products).implode()))
     people = bought.get_column("customer_id").unique().sort()
     if len(people) > MOST_CUSTOMERS:
         drawn = np.random.default_rng(features.settings.seed).choice(len(people), MOST_CUSTOMERS, replace=False)
         bought = bought.filter(pl.col("customer_id").is_in(people.gather(np.sort(drawn)).implode()))
-    barred = features.excluded
     had = features.interactions.filter("is_bought").select(PAIR)
     return [
-        Task("next", bought.join(barred, on=PAIR, how="anti"), barred, may_repeat=True),
+        Task("next", bought, features.excluded, may_repeat=True),
         Task("new", bought.join(had, on=PAIR, how="anti"), had, may_repeat=False),
     ]
 
@@ -127,8 +130,8 @@ class Scoreboard:
                 judged[task.name, name] = values
                 for split, part, of_part in self._parts(task, name, lists, values):
                     found = intervals(of_part, self.seed)
-                    rows.append(_labelled(found, task.name, name, split, part))
-                rows.append(_labelled(self._mixture(lists), task.name, name, "everybody", ""))
+                    rows.append(labelled(found, task.name, name, split, part))
+                rows.append(labelled(self.exposure(lists), task.name, name, "everybody", ""))
         return pl.concat(rows), judged
 
     def _parts(self, task: Task, name: str, lists: pl.DataFrame, values: pl.DataFrame) -> Iterator[Part]:
@@ -141,7 +144,8 @@ class Scoreboard:
         for split, part, pairs in self.splits.by_product(task.relevant) if task.may_repeat else ():
             yield split, part, accuracy(lists, pairs, pairs.get_column("customer_id").unique().sort(), self.k)
 
-    def _mixture(self, lists: pl.DataFrame) -> pl.DataFrame:
+    def exposure(self, lists: pl.DataFrame) -> pl.DataFrame:
+        """INTERVAL_SCHEMA of lists: novelty, diversity, and of all together coverage and gini, without an interval."""
         products, vectors = exposure.topic_vectors(self.features.product_topics)
         per_customer = {
             "novelty": exposure.novelty(lists, self.features.interactions),
@@ -163,6 +167,7 @@ class Scoreboard:
         return pl.concat(found)
 
 
-def _labelled(found: pl.DataFrame, task: str, recommender: str, split: str, part: str) -> pl.DataFrame:
+def labelled(found: pl.DataFrame, task: str, recommender: str, split: str, part: str) -> pl.DataFrame:
+    """INTERVAL_SCHEMA as SCORES_SCHEMA."""
     labels = {"task": task, "recommender": recommender, "split": split, "part": part}
     return found.select(*(pl.lit(text).alias(name) for name, text in labels.items()), pl.all())

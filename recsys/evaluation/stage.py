@@ -9,8 +9,8 @@ import polars as pl
 
 from recsys.champion import HELD_OUT
 from recsys.evaluation.fold import Fold, open_fold
-from recsys.evaluation.individuality import NOT_MEASURED, Individuality, lift_over_segment, taste_swap_gain
-from recsys.evaluation.scoreboard import SCORES_SCHEMA, SEGMENT, SHIPPED, Scoreboard
+from recsys.evaluation.individuality import NOT_MEASURED, Individuality, Swap, lift_over_segment
+from recsys.evaluation.scoreboard import SCORES_SCHEMA, SEGMENT, SHIPPED, Scoreboard, labelled
 from recsys.files import private_folder, write_json
 from recsys.lists import Learnt
 from recsys.night import Night
@@ -67,18 +67,10 @@ def measured(fold: Fold, ranker: Path | None) -> tuple[pl.DataFrame, Individuali
     learnt = Learnt.of(board.features, ranker)
     scores, judged = board.scores(learnt)
     task = board.tasks[0]
-    gain = taste_swap_gain(
-        learnt.model,
-        board.segments,
-        task.relevant,
-        board.candidates,
-        task.excluded,
-        board.k,
-        board.seed,
-        learnt.of_everything,
-    )
+    swap = Swap.of(learnt.model, board.segments, task.customers, board.seed, learnt.of_everything)
+    gains = [swap.gain(one.relevant, board.candidates, one.excluded, board.k, board.seed) for one in board.tasks]
     lift = lift_over_segment(judged[task.name, SHIPPED], judged[task.name, SEGMENT], board.seed)
-    labels = {"task": task.name, "recommender": SHIPPED, "split": "everybody", "part": ""}
-    both = pl.concat([gain, lift]).select(*(pl.lit(text).alias(name) for name, text in labels.items()), pl.all())
-    individuality = Individuality(*(frame.select("mean", "low", "high").row(0) for frame in (gain, lift)))
-    return pl.concat([scores, both]), individuality, len(task.customers)
+    numbers = [(one.name, gain) for one, gain in zip(board.tasks, gains, strict=True)] + [(task.name, lift)]
+    rows = [labelled(found, name, SHIPPED, "everybody", "") for name, found in numbers]
+    individuality = Individuality(*(frame.select("mean", "low", "high").row(0) for frame in (gains[0], lift)))
+    return pl.concat([scores, *rows]), individuality, len(task.customers)

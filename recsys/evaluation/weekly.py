@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from recsys import champion
 from recsys.champion import CARD, HELD_OUT, RANKER, TUNED, Recipe
 from recsys.config import Recommend
 from recsys.errors import EvaluationError, ModelError, StageInputMissing
+from recsys.evaluation.card import card_of
 from recsys.evaluation.contest import Contestant, contest
 from recsys.evaluation.fold import Fold, open_fold, orders_in
 from recsys.evaluation.scoreboard import Scoreboard, tasks_of
@@ -102,21 +102,12 @@ def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[st
     if kept.kind == "two_stage":
         newest_lesson = examples(board.features.pool(settings), last.bought, settings)
         _trained([newest_lesson, *lessons], settings, scratch / RANKER, progress)
-    sentence = result.sentence if fault is None else f"Not judged, the champion stays: {fault}."
-    return {
-        "run_date": night.run_date.isoformat(),
-        "champion": kept.model_dump(mode="json"),
-        "promoted": promoted,
-        "sentence": sentence,
+    card = card_of(night, last, len(folds), kept, promoted, result, trials)
+    if fault is not None:
+        card["sentence"] = f"Not judged, the champion stays: {fault}."
+    return card | {
         "degraded": fault,
-        "window_begin": last.begin.isoformat(),
-        "window_days": last.days,
-        "windows": len(folds),
-        "customers": result.customers,
-        "scores": result.scores,
-        "trials": trials,
         "lines_per_week": weeks if fault is None else _weeks_of_champion(night) or {},
-        "versions": {name: version(name) for name in ("recsys", "implicit", "lightgbm", "optuna", "numpy")},
     }
 
 

@@ -12,9 +12,11 @@ from recsys.night import Night
 from recsys.report.audience import Audience, read_audience
 from recsys.report.facts import Facts, channels_of, read_facts
 from recsys.report.words import OUTCOME_WORDS, STATUS_WORDS
+from recsys.report.worth import Worth, interval, read_worth
 from recsys.terminal import terminal
 from recsys.vocabulary import Status
 
+NUMBER_WORDS = {"taste_swap_gain": "taste-swap gain", "lift_over_segment": "lift over segment"}
 _LIGHTS = {"green": "[bold green]green[/]", "red": "[bold red]red[/]", "unfinished": "[bold yellow]not finished[/]"}
 
 
@@ -25,6 +27,7 @@ def show(night: Night, console: Console | None = None) -> bool:
     """
     console = console or terminal()
     facts, audience = read_audience(read_facts(night))
+    facts, worth = read_worth(facts)
     missing = [path for path in (night.page, night.analysts) if not path.is_file()]
     is_whole = facts.light == "green" and not missing
     console.print()
@@ -34,6 +37,9 @@ def show(night: Night, console: Console | None = None) -> bool:
     if audience is not None:
         console.print()
         console.print(_counts(facts, audience))
+    if worth is not None:
+        console.print()
+        _show_worth(console, worth)
     if facts.deliveries:
         console.print()
         console.print(_deliveries(facts.deliveries))
@@ -130,6 +136,20 @@ def _counts(facts: Facts, audience: Audience) -> Table:
     asked = [sum(channel.asked.values()) for channel in audience.channels]
     table.add_row("to be asked", "", *(f"{count:,}" for count in asked))
     return table
+
+
+def _show_worth(console: Console, worth: Worth) -> None:
+    """Whether the lists are individual, and what makes them."""
+    numbers = [
+        f"{words} {interval(worth.numbers[metric])}"
+        for metric, words in NUMBER_WORDS.items()
+        if metric in worth.numbers
+    ]
+    chosen = f"champion of {worth.made.run_date}" if worth.made.run_date else "no champion yet"
+    console.print(f"[bold]individual?[/]  {escape(worth.sentence)}", soft_wrap=True, highlight=False)
+    if numbers:
+        console.print(f"             {', '.join(numbers)}", soft_wrap=True, highlight=False)
+    console.print(f"[bold]made by[/]      {worth.made.kind} ({chosen})", soft_wrap=True, highlight=False)
 
 
 def _seconds(facts: Facts) -> Table:

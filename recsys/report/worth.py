@@ -45,7 +45,7 @@ class Made:
     """How the night makes its lists: `kind` of recipe, and what the weekly evaluation that chose it said.
 
     `settings`: those of the model that differ from the shop file, as text; `contest`: NDCG of what was bought next on
-    the window that decided, the contestants first.
+    the window that decided, the contestants first; `differences`: who less whom, and by how much, in the same.
     """
 
     kind: str
@@ -55,6 +55,7 @@ class Made:
     window_begin: str = ""
     settings: str = ""
     contest: tuple[tuple[str, Range], ...] = ()
+    differences: tuple[tuple[str, Range], ...] = ()
 
 
 KIND_WORDS = {"als": "the model alone", "two_stage": "two stages, candidates and a ranker that orders them"}
@@ -71,14 +72,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Worth:
-    """One closed window. `numbers`: metric of the shipped lists -> range; `tables`: per task the rows of the rivals;
-    `splits`: what split, what parts, and the parts of it."""
+    """One closed window. `numbers`: metric of the shipped lists -> range, `of_new` the same of products new to them;
+    `tables`: per task the rows of the rivals; `splits`: what split, what parts, and the parts of it."""
 
     begin: date
     days: int
     customers: int
     sentence: str
     numbers: dict[str, Range]
+    of_new: dict[str, Range]
     tables: dict[str, list[tuple[str, dict[str, Range]]]]
     splits: list[tuple[str, str, list[Part]]]
     made: Made
@@ -116,7 +118,10 @@ def _read(night: Night) -> Worth:
         card["window_days"],
         card["customers"],
         card["sentence"],
-        {metric: found for (task, by, metric), found in ranges.items() if task == "next" and by == SHIPPED},
+        *(
+            {metric: found for (of, by, metric), found in ranges.items() if of == task and by == SHIPPED}
+            for task in TASK_WORDS
+        ),
         {words: rows for words, rows in tables.items() if rows},
         _splits(every),
         _made(night),
@@ -163,6 +168,13 @@ def _made(night: Night) -> Made:
         found["window_begin"],
         _said(found["champion"]["settings"]),
         tuple((words, ndcg[name]) for name, words in CONTEST_WORDS.items() if name in ndcg),
+        tuple(
+            (
+                f"{CONTEST_WORDS[it['one']]} less {CONTEST_WORDS[it['other']].lower()}",
+                (it["mean"], it["low"], it["high"]),
+            )
+            for it in found.get("comparisons", [])
+        ),
     )
 
 
