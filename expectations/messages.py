@@ -16,7 +16,8 @@ from expectations.findings import found_none
 from expectations.permission import ADDRESSES, Permissions, addressed
 from recsys.audit import Check
 from recsys.channel_settings import Channel
-from recsys.config import Cap, Shop
+from recsys.config import Shop
+from recsys.contact_settings import Cap
 from recsys.ledger import CAMPAIGN
 from recsys.night import Night
 

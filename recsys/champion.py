@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from recsys.config import Recommend
 from recsys.errors import StageInputMissing
 from recsys.files import private_folder, read_json, sha256_of, write_json
+from recsys.model_settings import Recommend
 
 CARD = "card.json"
 RANKER, HELD_OUT = "ranker", "held_out"

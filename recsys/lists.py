@@ -10,8 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys.config import Recommend
 from recsys.errors import StageInputMissing
+from recsys.model_settings import Recommend
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList, PopularOf
 from recsys.models.recommender import Recommender

@@ -40,7 +40,8 @@ from datetime import date, datetime
 from pathlib import Path
 
 from recsys.champion import Recipe, recipe_of
-from recsys.config import Recommend, Shop
+from recsys.config import Shop
+from recsys.model_settings import Recommend
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 from permission_oracle import FIELD_OF, PLAIN
 
 from recsys.channel_settings import Channel
-from recsys.config import Cap, Shop
+from recsys.config import Shop
+from recsys.contact_settings import Cap
 from recsys.ingest.clocks import zone, zone_names
 
 Row = Mapping[str, Any]

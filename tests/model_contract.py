@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from recsys.config import Recommend
 from recsys.errors import ModelError
+from recsys.model_settings import Recommend
 from recsys.models.recommender import LIST_SCHEMA, Model, Recommender
 from recsys.models.topics import Topics
 

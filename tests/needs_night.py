@@ -22,7 +22,7 @@ from pathlib import Path
 import polars as pl
 
 from recsys import ledger
-from recsys.config import Needs
+from recsys.needs_settings import Needs
 from recsys.night import Night
 from recsys.tables import write_parquet
 from tests import toy

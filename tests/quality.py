@@ -13,10 +13,10 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from recsys.config import Recommend, Weights
 from recsys.evaluation.interval import intervals
 from recsys.evaluation.metrics import accuracy
 from recsys.evaluation.rivals import ItemCosine, OwnHistory, Then
+from recsys.model_settings import Recommend, Weights
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList
 from recsys.models.recommender import Recommender

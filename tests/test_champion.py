@@ -7,9 +7,9 @@ import pytest
 
 from recsys import champion
 from recsys.champion import CARD, HELD_OUT, RANKER, RANKER_FORMAT, Recipe
-from recsys.config import Recommend
 from recsys.errors import StageInputMissing
 from recsys.files import write_json
+from recsys.model_settings import Recommend
 
 NIGHT = date(2026, 4, 30)
 SETTINGS = {"factors": 16, "half_life_days": 120, "weights": {"order": 1.0, "cart": 0.1, "wishlist": 0.1, "view": 0.0}}

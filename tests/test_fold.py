@@ -8,10 +8,10 @@ from airflow_run import tree
 from toy import RUN_DATE, write_raw, write_shop
 
 from recsys import features
-from recsys.config import Evaluate
 from recsys.evaluation import stage
 from recsys.evaluation.fold import open_fold
 from recsys.evaluation.scoreboard import Scoreboard
+from recsys.model_settings import Evaluate
 from recsys.night import Night
 from recsys.tables import write_parquet
 

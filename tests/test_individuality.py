@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from thorough import tries
 
-from recsys.config import Recommend
 from recsys.evaluation.individuality import (
     IN_DISGUISE,
     INDIVIDUAL_PAYS,
@@ -20,6 +19,7 @@ from recsys.evaluation.individuality import (
 )
 from recsys.evaluation.metrics import accuracy
 from recsys.evaluation.rivals import OwnHistory, Then, segment_popular
+from recsys.model_settings import Recommend
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList
 from recsys.ranking import numbered

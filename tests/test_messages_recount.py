@@ -9,7 +9,7 @@ import pytest
 from expectations import evidence as evidence_of
 from expectations import messages, permission
 from recsys import ledger
-from recsys.config import Cap, QuietHours
+from recsys.contact_settings import Cap, QuietHours
 from recsys.night import Night
 from recsys.tables import write_parquet
 from tests import gate_night, toy

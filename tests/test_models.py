@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from model_contract import NOTHING_EXCLUDED, ModelContract, RecommenderContract, even_odd
 from polars.testing import assert_frame_equal
 
-from recsys.config import Recommend
 from recsys.errors import ModelError
+from recsys.model_settings import Recommend
 from recsys.models import als
 from recsys.models.als import AlsModel
 from recsys.models.popular import PopularList

@@ -11,9 +11,10 @@ from dbt_nights import Built
 from expectations import evidence as evidence_of
 from expectations import needs, permission
 from recsys import decide, features, recommend
-from recsys.config import Needs, load_shop
+from recsys.config import load_shop
 from recsys.database import connect, small_frame
 from recsys.errors import ConfigError
+from recsys.needs_settings import Needs
 from recsys.night import Night
 from recsys.tables import write_parquet
 from recsys.why.needs import tell_needs

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.config import Recommend
+from recsys.model_settings import Recommend
 from recsys.models.als import AlsModel
 
 TEAS, TOOLS = [f"tea{i}" for i in range(6)], [f"tool{i}" for i in range(6)]

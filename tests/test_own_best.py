@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 from thorough import tries
 
 from recsys import recommend
-from recsys.config import Recommend
+from recsys.model_settings import Recommend
 from recsys.models.als import AlsModel
 from recsys.models.own_best import DEVIATIONS, is_among_best
 from recsys.vocabulary import OF_MODEL

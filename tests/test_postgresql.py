@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 import toy
 
-from recsys.config import Shop, TableSource
+from recsys.config import Shop
 from recsys.errors import ConfigError, SourceRefused, Transient
 from recsys.ingest import stage
 from recsys.night import Night
+from recsys.table_settings import TableSource
 
 VARIABLE = "TEST_SHOP_DATABASE"
 

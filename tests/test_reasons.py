@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from scipy.sparse import csr_matrix
 from thorough import tries
 
-from recsys.config import Recommend
+from recsys.model_settings import Recommend
 from recsys.models import contributions as parts
 from recsys.models.als import AlsModel
 from recsys.models.contributions import Batch, Histories, Whitened, contributions, customer_vectors, strongest

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twostage_shop import END, SETTINGS, history, lesson
 
-from recsys.config import Recommend
 from recsys.evaluation import tuning
 from recsys.evaluation.scoreboard import Task
 from recsys.evaluation.tuning import Exercise, search
 from recsys.evaluation.volume import degradation, lines_per_week
 from recsys.lists import Features, Kept
+from recsys.model_settings import Recommend
 from recsys.models.topics import NO_PRODUCTS
 from recsys.ranking import Limits
 from recsys.topic_rules import TopicRules

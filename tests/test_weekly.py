@@ -11,12 +11,13 @@ from airflow_run import REPOSITORY
 
 from recsys import features, recommend
 from recsys.champion import CARD, Recipe
-from recsys.config import Recommend, load_shop
+from recsys.config import load_shop
 from recsys.demo.shop import write_demo
 from recsys.errors import EvaluationError
 from recsys.evaluation import stage, weekly
 from recsys.files import read_json
 from recsys.ingest import stage as ingest
+from recsys.model_settings import Recommend
 from recsys.night import Night
 
 FIRST, NEXT = date(2026, 8, 31), date(2026, 9, 1)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from recsys.config import Recommend
+from recsys.model_settings import Recommend
 from recsys.twostage.history import EVENTS, History
 from recsys.twostage.ranker import Lesson, Ranker, RankerSettings
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from recsys.config import Shop, TableSource
+from recsys.config import Shop
 from recsys.contracts import CONTRACTS
 from recsys.database import connect, literal, quoted
 from recsys.errors import SourceRefused, StateDamaged
@@ -27,6 +27,7 @@ from recsys.ingest.sources import belongs
 from recsys.ingest.text import GZIP_MAGIC
 from recsys.suppression.key import Key
 from recsys.suppression.memory import ERASED, key_of
+from recsys.table_settings import TableSource
 
 IDS = ("customer_id", "visitor_id")
 KINDS = {"customer_id": "customer_id", "visitor_id": "customer_id", "email": "email", "phone": "phone"} | {

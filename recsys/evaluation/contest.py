@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 
 from recsys.champion import Recipe
-from recsys.config import Recommend
 from recsys.evaluation.interval import intervals, paired_intervals
 from recsys.evaluation.scoreboard import Scoreboard, Task
 from recsys.lists import Features, Learnt, model_of
+from recsys.model_settings import Recommend
 from recsys.models.als import AlsModel
 from recsys.ranking import eligible
 from recsys.twostage.ranker import Ranker

@@ -15,11 +15,11 @@ from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from recsys.config import Recommend, Weights
 from recsys.evaluation.metrics import accuracy
 from recsys.evaluation.rivals import Then
 from recsys.evaluation.scoreboard import Task
 from recsys.lists import Features, model_of
+from recsys.model_settings import Recommend, Weights
 from recsys.models.popular import PopularList
 from recsys.ranking import eligible, numbered
 from recsys.twostage.history import History

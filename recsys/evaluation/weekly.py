@@ -17,7 +17,6 @@ import polars as pl
 
 from recsys import champion
 from recsys.champion import CARD, HELD_OUT, RANKER, TUNED, Recipe
-from recsys.config import Recommend
 from recsys.errors import EvaluationError, ModelError, StageInputMissing
 from recsys.evaluation.card import card_of
 from recsys.evaluation.contest import Contestant, contest
@@ -27,6 +26,7 @@ from recsys.evaluation.tuning import Exercise, search
 from recsys.evaluation.volume import degradation, lines_per_week
 from recsys.files import private_folder, read_json, write_json
 from recsys.lists import Features
+from recsys.model_settings import Recommend
 from recsys.night import Night
 from recsys.quiet import only_warnings
 from recsys.twostage.ranker import Examples, Ranker, RankerSettings, examples

@@ -3,12 +3,12 @@
 from datetime import date, timedelta
 from typing import Any
 
-from recsys.config import TableSource
 from recsys.contracts import CONTRACTS
 from recsys.errors import PermissionFeedUnfit
 from recsys.files import read_json
 from recsys.ingest.vanished import TABLE, vanished
 from recsys.night import Night
+from recsys.table_settings import TableSource
 
 _MEND = (
     "Deliver the whole list again and clear ingest; if it is right, add the night's date to ingest.accept_smaller_on."

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import duckdb
 
-from recsys.config import TableSource
 from recsys.contracts import CONTRACTS
 from recsys.errors import SourceRefused
 from recsys.files import read_json, sha256_of
 from recsys.ingest.mapping import map_rows
 from recsys.ingest.rows import read_source
 from recsys.ingest.sources import SourceFile
+from recsys.table_settings import TableSource
 
 FORMAT = 2
 """Raised when the meaning of landed files changes, so that they are made anew."""

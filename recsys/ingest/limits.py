@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from recsys.config import QuietHours
+from recsys.contact_settings import QuietHours
 from recsys.night import Night
 from recsys.tables import write_parquet
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import duckdb
 
-from recsys.config import TableSource
 from recsys.contracts import Column, Contract, SqlType
 from recsys.database import connect, copy_to_parquet, literal, quoted
 from recsys.errors import SourceRefused
 from recsys.files import write_json
+from recsys.table_settings import TableSource
 
 CAST_FAILED: dict[SqlType, str] = {
     "BIGINT": "not_a_whole_number",

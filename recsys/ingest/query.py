@@ -7,8 +7,9 @@ from pathlib import Path
 import adbc_driver_postgresql.dbapi as postgresql
 import polars as pl
 
-from recsys.config import Shop, TableSource
+from recsys.config import Shop
 from recsys.errors import ConfigError, SourceRefused, Transient
+from recsys.table_settings import TableSource
 from recsys.tables import write_parquet
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import duckdb
 
-from recsys.config import CsvDialect, TableSource
 from recsys.database import literal, quoted
 from recsys.errors import SourceRefused
 from recsys.ingest.text import PlainText, check_header, plain_text
+from recsys.table_settings import CsvDialect, TableSource
 
 BROKEN = "CREATE OR REPLACE TEMP TABLE broken (line BIGINT, reason VARCHAR, row_hash VARCHAR, text VARCHAR)"
 MAX_LINE_BYTES = 1 << 20

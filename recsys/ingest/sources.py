@@ -10,9 +10,10 @@ from fnmatch import fnmatchcase
 from glob import glob
 from pathlib import Path
 
-from recsys.config import Shop, TableSource
+from recsys.config import Shop
 from recsys.errors import ConfigError, SourceRefused, Transient
 from recsys.files import private_folder, sha256_of, sync_folder
+from recsys.table_settings import TableSource
 
 CHUNK = 1 << 20
 

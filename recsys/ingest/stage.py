@@ -14,7 +14,6 @@ import duckdb
 import polars as pl
 
 from recsys import champion, ledger
-from recsys.config import TableSource
 from recsys.contracts import CONTRACTS
 from recsys.database import connect
 from recsys.erasure.screen import Screen
@@ -28,6 +27,7 @@ from recsys.ingest.sources import SourceFile, belongs, find, query_name, take
 from recsys.night import Night
 from recsys.suppression import memory
 from recsys.suppression.key import KEY_ENV
+from recsys.table_settings import TableSource
 
 log = logging.getLogger("recsys")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
-from recsys.config import CsvDialect
 from recsys.errors import SourceRefused
+from recsys.table_settings import CsvDialect
 
 CHUNK = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"

@@ -1,33 +1,26 @@
 """Alternating least squares for implicit feedback (Hu, Koren, Volinsky 2008), computed by the `implicit` library.
 
-The only module that talks to it. What is cleaned here: products that fill up short lists (score -3.4e38, or product 0
-at score 0), arbitrary products for customers without history, the order of ties, and files that differ with the
-number of threads. Confidence is alpha x weight. BLAS runs on one thread: faster, and the same bytes everywhere.
-
-After the last round every customer's vector is solved for exactly, given the final product vectors: the rounds leave
-one behind that is older and approximate, and reasons must add up to the scores that are shipped.
+Only this module and `als_training` talk to it. What is cleaned here: products that fill up short lists (score
+-3.4e38, or product 0 at score 0), arbitrary products for customers without history, the order of ties, and files that
+differ with the number of threads. Confidence is alpha x weight. BLAS runs on one thread: faster, and the same bytes everywhere.
 """
 
 import copy
 import hashlib
-import json
-import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-import implicit
 import numpy as np
 import polars as pl
 from implicit.cpu.als import AlternatingLeastSquares
-from implicit.recommender_base import ModelFitError
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from recsys.config import Recommend
 from recsys.errors import ModelError
 from recsys.files import read_json, replace_file, sha256_of, write_json
+from recsys.model_settings import Recommend
+from recsys.models.als_training import card_of, trained, versioned
 from recsys.models.contributions import Histories, Whitened, confidences, customer_vectors
 from recsys.models.matrix import InteractionMatrix, positions
 from recsys.models.newcomers import vectors_of
@@ -41,8 +34,6 @@ BATCH = 4_000
 """Customers per call: larger ones are no faster and need more memory."""
 
 FACTORS, CUSTOMERS, PRODUCTS, CARD = "factors.npz", "customers.parquet", "products.parquet", "card.json"
-
-log = logging.getLogger("recsys.als")
 
 
 class AlsModel(Model):
@@ -78,8 +69,8 @@ class AlsModel(Model):
     @classmethod
     def fit(cls, interactions: pl.DataFrame, settings: Recommend) -> Self:
         matrix = InteractionMatrix.of(interactions)
-        library = _fit(matrix, settings)
-        return cls(library, matrix.customers, matrix.products, _card(matrix, settings))
+        library = trained(matrix, settings)
+        return cls(library, matrix.customers, matrix.products, card_of(matrix, settings))
 
     def recommend(
         self,
@@ -165,7 +156,7 @@ class AlsModel(Model):
         customers = pl.concat([self._customers, matrix.customers])
         order = customers.arg_sort()
         library.user_factors = np.ascontiguousarray(found[order.to_numpy()])
-        card = _versioned(self._card | {"folded_in_sha256": matrix.sha256})
+        card = versioned(self._card | {"folded_in_sha256": matrix.sha256})
         return type(self)(library, customers.gather(order), self._products, card, self._is_learnt)
 
     def with_products(self, newcomers: pl.Series, topics: pl.DataFrame) -> Self:
@@ -184,7 +175,7 @@ class AlsModel(Model):
         library.item_factors = np.ascontiguousarray(every[order.to_numpy()])
         digest = hashlib.sha256("\n".join(told).encode() + vectors.tobytes()).hexdigest()
         is_learnt = (order < len(learnt)).to_numpy()
-        card = _versioned(self._card | {"newcomers_sha256": digest})
+        card = versioned(self._card | {"newcomers_sha256": digest})
         return type(self)(library, self._customers, products.gather(order), card, is_learnt)
 
     def among_best(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -269,56 +260,6 @@ def _best(
     return found[:, :n], scores[:, :n]
 
 
-def _fit(matrix: InteractionMatrix, settings: Recommend) -> AlternatingLeastSquares:
-    shape = (len(matrix.customers), len(matrix.products))
-    with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"):
-        library = AlternatingLeastSquares(
-            factors=settings.factors,
-            regularization=settings.regularization,
-            alpha=settings.alpha,
-            iterations=settings.iterations,
-            num_threads=settings.threads,
-            random_state=settings.seed,
-            dtype=np.float32,
-        )
-        weights = matrix.weights.astype(np.float32)
-        if not len(weights):
-            library.user_factors = np.zeros((0, settings.factors), dtype=np.float32)
-            library.item_factors = np.zeros((0, settings.factors), dtype=np.float32)
-            return library
-        log.info("als: %d factors, %d interactions, %d customers, %d products", settings.factors, len(weights), *shape)
-        entries = csr_matrix((weights, matrix.columns, matrix.row_starts), shape=shape)
-        try:
-            library.fit(entries, show_progress=False, callback=_progress(settings.iterations))
-        except ModelFitError:
-            raise ModelError(_not_finite(settings)) from None
-        if np.isfinite(library.item_factors).all():
-            histories = Histories(matrix.row_starts, matrix.columns, confidences(matrix.weights, settings.alpha))
-            space = Whitened.of(library.item_factors, settings.regularization)
-            library.user_factors = customer_vectors(space, histories)
-    if not (np.isfinite(library.user_factors).all() and np.isfinite(library.item_factors).all()):
-        raise ModelError(_not_finite(settings))
-    return library
-
-
-def _not_finite(settings: Recommend) -> str:
-    return (
-        f"als: training gave numbers that are not finite (recommend.alpha {settings.alpha}, recommend.regularization "
-        f"{settings.regularization}, recommend.factors {settings.factors}). Lower alpha or raise regularization."
-    )
-
-
-def _progress(iterations: int) -> Callable[[int, float, float | None], None]:
-    """A callback that logs about three of the iterations."""
-    every = max(1, iterations // 3)
-
-    def report(iteration: int, _seconds: float, _loss: float | None) -> None:
-        if (iteration + 1) % every == 0:
-            log.info("als: iteration %d of %d", iteration + 1, iterations)
-
-    return report
-
-
 def _known(ids: pl.Series, known: pl.Series) -> NDArray[np.int32]:
     """Ascending places in `known` of those ids that are in it."""
     found = positions(known, "id", "position").filter(pl.col("id").is_in(ids.implode()))
@@ -328,29 +269,3 @@ def _known(ids: pl.Series, known: pl.Series) -> NDArray[np.int32]:
 def _write_factors(library: AlternatingLeastSquares, path: Path) -> None:
     with path.open("wb") as stream:
         library.save(stream)
-
-
-def _card(matrix: InteractionMatrix, settings: Recommend) -> dict[str, Any]:
-    """What was trained on what; the version is a hash of the settings, the interactions and the libraries' versions.
-
-    Numpy is one of them: its matrix product differs in the last bits from one release to the next.
-    """
-    trained = {
-        "settings": settings.model_dump(include={"factors", "iterations", "regularization", "alpha", "seed"}),
-        "customer_factors": "exact",
-        "interactions_sha256": matrix.sha256,
-        "libraries": f"implicit {implicit.__version__}, numpy {np.__version__}",
-    }
-    counts = {
-        "interactions": len(matrix.columns),
-        "customers": len(matrix.customers),
-        "products": len(matrix.products),
-    }
-    return _versioned(trained) | {"counts": counts}
-
-
-def _versioned(card: dict[str, Any]) -> dict[str, Any]:
-    """A card with the version that follows from all of it but counts and an earlier version."""
-    named = {name: value for name, value in card.items() if name not in {"counts", "model_version"}}
-    digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
-    return card | {"model_version": f"als-{digest[:12]}"}

@@ -9,7 +9,7 @@ from typing import Self
 
 import polars as pl
 
-from recsys.config import Recommend
+from recsys.model_settings import Recommend
 from recsys.models.topics import Topics
 
 LIST_SCHEMA = pl.Schema({"customer_id": pl.String(), "product_id": pl.String(), "score": pl.Float64()})

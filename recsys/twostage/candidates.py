@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from recsys.config import Recommend
+from recsys.model_settings import Recommend
 from recsys.twostage.history import History
 from recsys.twostage.neighbours import alike, dense_highest, highest, together
 from recsys.twostage.purchases import Codes, Floats, Purchases

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from recsys.config import Recommend
 from recsys.errors import ModelError
+from recsys.model_settings import Recommend
 from recsys.vocabulary import Interaction
 
 EVENTS = pl.Schema(

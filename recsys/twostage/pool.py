@@ -1,6 +1,6 @@
 """What any list of a history is drawn from: made once, which takes as long as many lists, and asked often."""
 
-from recsys.config import Recommend
+from recsys.model_settings import Recommend
 from recsys.twostage.candidates import Counts, Sources
 from recsys.twostage.features import Features
 from recsys.twostage.history import History

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.champion import RANKER_FORMAT
-from recsys.config import Recommend
 from recsys.errors import ModelError
 from recsys.files import read_json, replace_file, sha256_of, write_json
+from recsys.model_settings import Recommend
 from recsys.twostage.candidates import Candidates, Counts
 from recsys.twostage.features import NAMES
 from recsys.twostage.history import History

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from recsys.config import Recommend
+from recsys.model_settings import Recommend
 from recsys.models.als import AlsModel
 from recsys.twostage.history import History
 from recsys.twostage.purchases import Floats, Purchases
