@@ -2,7 +2,8 @@
 
 Only this module and `als_training` talk to it. What is cleaned here: products that fill up short lists (score
 -3.4e38, or product 0 at score 0), arbitrary products for customers without history, the order of ties, and files that
-differ with the number of threads. Confidence is alpha x weight. BLAS runs on one thread: faster, and the same bytes everywhere.
+differ with the number of threads. Confidence is alpha x weight. BLAS runs on one thread: faster, and the same bytes
+everywhere.
 """
 
 import copy
