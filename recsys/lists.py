@@ -22,7 +22,8 @@ from recsys.twostage.history import History
 from recsys.twostage.lists import rank_of, with_newcomers
 from recsys.twostage.pool import Pool
 from recsys.twostage.ranked import Ranked
-from recsys.twostage.ranker import Ranker, RankerSettings
+from recsys.twostage.ranker import Ranker
+from recsys.twostage.ranker_settings import RankerSettings
 from recsys.variety import Variety
 
 REACH = 8

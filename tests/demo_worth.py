@@ -24,7 +24,8 @@ from recsys.models.recommender import Recommender
 from recsys.night import Night
 from recsys.pipeline import open_night
 from recsys.ranking import eligible, numbered
-from recsys.twostage.ranker import Lesson, Ranker
+from recsys.twostage.lessons import Lesson
+from recsys.twostage.ranker import Ranker
 
 PAIR = ["customer_id", "product_id"]
 LINES_PER_ORDER = 2

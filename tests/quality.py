@@ -22,9 +22,11 @@ from recsys.models.popular import PopularList
 from recsys.models.recommender import Recommender
 from recsys.ranking import numbered
 from recsys.twostage.history import History
+from recsys.twostage.lessons import Lesson
 from recsys.twostage.lists import rank
 from recsys.twostage.ranked import Ranked
-from recsys.twostage.ranker import Lesson, Ranker, RankerSettings
+from recsys.twostage.ranker import Ranker
+from recsys.twostage.ranker_settings import RankerSettings
 from recsys.vocabulary import Interaction
 from tests.demo_worth import lessons, made, measured
 

@@ -16,16 +16,17 @@ from twostage_shop import DRINKERS, END, SETTINGS, TEAS, TOOLS, USERS, events, h
 
 from recsys.errors import ModelError
 from recsys.models.recommender import LIST_SCHEMA
-from recsys.twostage import candidates
+from recsys.twostage import candidates, lessons
 from recsys.twostage import ranker as module
 from recsys.twostage.candidates import Counts, Sources
 from recsys.twostage.features import NAMES, Features
 from recsys.twostage.history import History
+from recsys.twostage.lessons import Lesson, examples
 from recsys.twostage.lists import rank
 from recsys.twostage.neighbours import alike, dense_highest, highest, together
 from recsys.twostage.pool import Pool
 from recsys.twostage.purchases import Purchases
-from recsys.twostage.ranker import Lesson, Ranker, examples
+from recsys.twostage.ranker import Ranker
 
 NOTHING = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
 EVERYBODY = history().events["customer_id"].unique().sort()
@@ -234,7 +235,7 @@ def test_a_ranker_of_other_features_is_refused(taught, tmp_path):
 def test_of_too_many_buyers_a_seeded_draw_teaches(monkeypatch):
     shop, past = lesson(20), Pool(lesson(20).history, SETTINGS.tastes, SETTINGS.counts)
     everybody = examples(past, shop.bought, SETTINGS)
-    monkeypatch.setattr(module, "MOST_LISTS", 5)
+    monkeypatch.setattr(lessons, "MOST_LISTS", 5)
     some = [examples(past, shop.bought, replace(SETTINGS, seed=seed)) for seed in (1, 1, 2)]
     assert len(everybody.sizes) == DRINKERS + USERS
     assert [len(part.sizes) for part in some] == [5, 5, 5]

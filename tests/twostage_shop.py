@@ -10,7 +10,9 @@ import polars as pl
 
 from recsys.model_settings import Recommend
 from recsys.twostage.history import EVENTS, History
-from recsys.twostage.ranker import Lesson, Ranker, RankerSettings
+from recsys.twostage.lessons import Lesson
+from recsys.twostage.ranker import Ranker
+from recsys.twostage.ranker_settings import RankerSettings
 
 END = datetime(2026, 3, 31)
 DAYS = 180

@@ -29,7 +29,9 @@ from recsys.lists import Features
 from recsys.model_settings import Recommend
 from recsys.night import Night
 from recsys.quiet import only_warnings
-from recsys.twostage.ranker import Examples, Ranker, RankerSettings, examples
+from recsys.twostage.lessons import Examples, examples
+from recsys.twostage.ranker import Ranker
+from recsys.twostage.ranker_settings import RankerSettings
 
 TUNED_ON = 2
 """Windows, the last ones before the one that decides."""

@@ -9,24 +9,22 @@ step of its margin.
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from recsys.champion import RANKER_FORMAT
 from recsys.errors import ModelError
 from recsys.files import read_json, replace_file, sha256_of, write_json
 from recsys.model_settings import Recommend
-from recsys.twostage.candidates import Candidates, Counts
+from recsys.twostage.candidates import Counts
 from recsys.twostage.features import NAMES
-from recsys.twostage.history import History
+from recsys.twostage.lessons import Examples, Lesson, examples
 from recsys.twostage.pool import Pool
 from recsys.twostage.purchases import Codes, Floats, place_in_run
+from recsys.twostage.ranker_settings import RankerSettings
 from recsys.twostage.trees import LIBRARY, Trees
 
 OBJECTIVES = ("lambdarank", "binary")
@@ -40,52 +38,6 @@ NOTHING_TOLD = 1e-9
 FEW_PAIRS = 500_000
 """So many are learnt on one thread: threads that wait for each other cost more than they save, most of all on a busy
 machine. The trees are the same."""
-MOST_LISTS = 10_000
-"""Of more customers than this who bought something, a lesson draws so many: time and memory do not grow beyond it."""
-
-
-@dataclass(frozen=True)
-class RankerSettings:
-    """How a ranker learns. `tastes` and `counts` hold for its candidates, when it learns and when it ranks."""
-
-    trees: int = 100
-    """Of each objective."""
-    leaves: int = 31
-    learning_rate: float = 0.08
-    truncation: int = 20
-    """Places of a list whose order is learnt."""
-    pairs_per_leaf: int = 50
-    share_of_features: float = 0.5
-    share_of_customers: float = 1.0
-    l2: float = 5.0
-    seed: int = 42
-    tastes: Recommend = field(default_factory=lambda: Recommend(half_life_days=120))
-    counts: Counts = field(default_factory=Counts)
-
-    def card(self) -> dict[str, Any]:
-        """Everything that decides what is learnt, as JSON has it; not the number of threads."""
-        learning = asdict(self)
-        learning["tastes"] = self.tastes.model_dump(
-            mode="json", exclude={"threads", "k", "popular_days", "country_buyers"}
-        )
-        return learning
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What was known at one moment, and what was bought after it (customer_id, product_id), in some days."""
-
-    history: History
-    bought: pl.DataFrame
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Lists to learn from: features (columns as NAMES) and whether the pair was bought, one per row; rows per list."""
-
-    features: Floats
-    labels: Floats
-    sizes: NDArray[np.int64]
 
 
 class Ranker:
@@ -176,37 +128,6 @@ class Ranker:
         tastes = Recommend(**kept.pop("tastes"), threads=threads)
         settings = RankerSettings(**kept | {"tastes": tastes, "counts": Counts(**kept["counts"])})
         return cls([Trees.read(folder / name) for name in FILES], settings, card)
-
-
-def examples(pool: Pool, bought: pl.DataFrame, settings: RankerSettings) -> Examples:
-    """What is to be learnt of a pool, whose customers bought these pairs (customer_id, product_id) afterwards.
-
-    Of customers who bought one of their candidates; of more than MOST_LISTS buyers a seeded draw.
-    """
-    purchases = pool.sources.purchases
-    shape = purchases.shape
-    wanted = purchases.keys_of(bought)
-    buyers = np.unique(wanted // max(1, shape[1])).astype(np.int32)
-    if len(buyers) > MOST_LISTS:
-        buyers = np.sort(np.random.default_rng(settings.seed).choice(buyers, MOST_LISTS, replace=False))
-
-    def work(pairs: Candidates) -> Examples:
-        is_bought = np.isin(pairs.customer.astype(np.int64) * shape[1] + pairs.product, wanted)
-        teaches = np.isin(pairs.customer, pairs.customer[is_bought])
-        sizes = np.unique(pairs.customer[teaches], return_counts=True)[1].astype(np.int64)
-        return Examples(pool.features.of(pairs)[teaches], is_bought[teaches].astype(np.float32), sizes)
-
-    parts = [_NO_EXAMPLES, *pool.sources.each(buyers, csr_matrix(shape, dtype=np.float32), work)]
-    return Examples(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        np.concatenate([part.sizes for part in parts]),
-    )
-
-
-_NO_EXAMPLES = Examples(
-    np.zeros((0, len(NAMES)), dtype=np.float32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)
-)
 
 
 def _highest(customers: Codes, products: Codes, scores: NDArray[np.float64], n: int) -> NDArray[np.int64]:
