@@ -22,7 +22,7 @@ class Recommend(Settings):
     iterations: int = Field(15, ge=1, le=200, description="Rounds of training")
     regularization: float = Field(0.01, ge=0, description="Pulls tastes towards zero; more where data is thin")
     alpha: float = Field(
-        1.0, gt=0, description="Confidence is alpha x weight; right for shops, far higher for check-ins"
+        10.0, gt=0, description="Confidence is alpha x weight: less for long histories, far more for thin ones"
     )
     half_life_days: int = Field(60, ge=1, description="An interaction this old counts half")
     window_days: int | None = Field(None, ge=1, description="Older interactions count nothing; left out: all count")

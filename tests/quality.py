@@ -88,10 +88,10 @@ def online_retail(folder: Path) -> None:
     had = history.events.select(PAIR).unique()
     relevant = bought(0).join(customers.to_frame(), on="customer_id", how="semi")
     started = perf_counter()
-    settings = RankerSettings(tastes=Recommend(half_life_days=120))
+    settings = RankerSettings()
     ranker = Ranker.fit((Lesson(known(back), bought(back)) for back in LESSONS), settings)
     print(f"ranker: {len(LESSONS)} windows, {perf_counter() - started:.0f} s")
-    als = AlsModel.fit(history.weights(60, KINDS), Recommend())
+    als = AlsModel.fit(history.weights(60, KINDS), Recommend(alpha=3.0))
     popular = PopularList(_popularity(history, 28))
     own = Then(OwnHistory(history.weights(60, KINDS)), popular)
     rivals: dict[str, Recommender | None] = {
@@ -99,7 +99,7 @@ def online_retail(folder: Path) -> None:
         "popular, 28 days": popular,
         "own history, then popular": own,
         "item-item cosine": Then(ItemCosine(history.weights(60, KINDS)), popular),
-        "ALS, 64 factors, half-life 60 days": Then(als, popular),
+        "ALS, 64 factors, half-life 60 days, alpha 3": Then(als, popular),
         "two stages": None,
     }
     for task, excluded in (("next purchases", had.clear()), ("new to the customer", had)):

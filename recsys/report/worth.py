@@ -118,10 +118,8 @@ def _read(night: Night) -> Worth:
         card["window_days"],
         card["customers"],
         card["sentence"],
-        *(
-            {metric: found for (of, by, metric), found in ranges.items() if of == task and by == SHIPPED}
-            for task in TASK_WORDS
-        ),
+        {metric: found for (task, by, metric), found in ranges.items() if task == "next" and by == SHIPPED},
+        {metric: found for (task, by, metric), found in ranges.items() if task == "new" and by == SHIPPED},
         {words: rows for words, rows in tables.items() if rows},
         _splits(every),
         _made(night),

@@ -22,7 +22,7 @@ class RankerSettings:
     share_of_customers: float = 1.0
     l2: float = 5.0
     seed: int = 42
-    tastes: Recommend = field(default_factory=lambda: Recommend(half_life_days=120))
+    tastes: Recommend = field(default_factory=lambda: Recommend(half_life_days=120, alpha=20))
     counts: Counts = field(default_factory=Counts)
 
     def card(self) -> dict[str, Any]:
