@@ -25,7 +25,7 @@ class TestAls(ModelContract):
         self.fit(interactions).save(tmp_path)
         card = json.loads((tmp_path / "card.json").read_text())
         assert card["counts"] == {"interactions": 80, "customers": 20, "products": 10}
-        assert card["settings"] == {"alpha": 1.0, "factors": 8, "iterations": 15, "regularization": 0.01, "seed": 42}
+        assert card["settings"] == {"alpha": 10.0, "factors": 8, "iterations": 15, "regularization": 0.01, "seed": 42}
         assert card["model_version"].startswith("als-")
         assert set(card["files"]) == {"factors.npz", "customers.parquet", "products.parquet"}
 
