@@ -162,8 +162,8 @@ def _products(lists: pl.DataFrame, customer: str) -> list[str]:
     return _of(lists, customer)["product_id"].to_list()
 
 
-def _with_k(night: Night, k: int) -> Night:
-    shop = night.shop.model_copy(update={"recommend": night.shop.recommend.model_copy(update={"k": k})})
+def _with(night: Night, **settings: int) -> Night:
+    shop = night.shop.model_copy(update={"recommend": night.shop.recommend.model_copy(update=settings)})
     return Night(shop, night.run_date)
 
 
@@ -188,7 +188,7 @@ def test_a_customer_of_whom_nothing_is_known_gets_the_popular_list_of_their_coun
     austria = pl.DataFrame({"context": "AT", "product_id": order, "rank": [1, 2, 3, 4, 5, 6]})
     tools = INTERACTIONS.filter(pl.col("customer_id").is_in(["dan", "eve"]))
     write_features(night, customers=contexts, popularity_by_country=austria, interactions=pl.concat([tools, TOOL_FANS]))
-    recommend.run(night)
+    recommend.run(_with(night, factors=1))
     lists = pl.read_parquet(night.recommendations)
     columns = ["product_id", "source", "context", "score"]
     assert _of(lists, "fay").select(columns).rows() == [
@@ -207,7 +207,7 @@ def test_interests_come_before_what_is_popular_where_nothing_else_is_known(night
     told = rules(("fay", "lift", "tools", 1.2), ("fay", "demote", "saws", 0.5))
     topics = pl.concat([PRODUCT_TOPICS, pl.DataFrame({"product_id": ["saw"], "topic": ["saws"]})])
     write_features(night, topic_rules=told, product_topics=topics)
-    recommend.run(_with_k(night, 6))
+    recommend.run(_with(night, k=6))
     lists = pl.read_parquet(night.recommendations)
     assert _of(lists, "fay").select("product_id", "source", "because", "topic").rows() == [
         ("hammer", "content", "interested", "tools"),
@@ -288,7 +288,7 @@ def test_places_that_individual_scores_leave_are_filled_with_popular_items(night
     """Nobody did anything but with tools: the model knows three of them, and Dan has two already."""
     tools = INTERACTIONS.filter(pl.col("customer_id").is_in(["dan", "eve"]))
     write_features(night, interactions=pl.concat([tools, TOOL_FANS]))
-    recommend.run(night)
+    recommend.run(_with(night, factors=1))
     dan = _of(pl.read_parquet(night.recommendations), "dan")
     assert dan.select("rank", "product_id", "source").rows() == [
         (1, "drill", "individual"),
@@ -319,10 +319,10 @@ def test_topic_rules_hold_for_every_source(night):
     )
     interactions = pl.concat([INTERACTIONS, TOOL_FANS])
     write_features(night, interactions=interactions)
-    recommend.run(_with_k(night, 3))
+    recommend.run(_with(night, k=3))
     plain = pl.read_parquet(night.recommendations)
     write_features(night, interactions=interactions, topic_rules=told)
-    counts = recommend.run(_with_k(night, 3))
+    counts = recommend.run(_with(night, k=3))
     lists = pl.read_parquet(night.recommendations)
     assert not {"green"} & set(_products(lists, "ann"))
     before, after = (_of(frame, "dan").filter(product_id="drill")["score"].item() for frame in (plain, lists))
@@ -479,7 +479,7 @@ def test_one_customer_is_enough(night):
 
 def test_lists_longer_than_the_catalogue_stay_short(night):
     write_features(night)
-    counts = recommend.run(_with_k(night, 50))
+    counts = recommend.run(_with(night, k=50))
     lists = pl.read_parquet(night.recommendations)
     lengths = dict(lists.group_by("customer_id").len().rows())
     assert lengths == {"ann": 6, "ben": 6, "cat": 6, "dan": 4, "eve": 5, "fay": 6}
@@ -558,7 +558,7 @@ def test_laws_of_recommendations(night, weights, bought, eligible, replenishable
             orient="row",
         ),
     )
-    shop = _with_k(night, k).shop.model_copy(update={"variety": Settings(max_bought_again=most)})
+    shop = _with(night, k=k).shop.model_copy(update={"variety": Settings(max_bought_again=most)})
     recommend.run(Night(shop, RUN_DATE))
     lists = pl.read_parquet(night.recommendations)
     assert set(lists["product_id"]) <= eligible

@@ -131,7 +131,7 @@ def _suggested(trial: optuna.Trial, start: Recommend) -> Recommend:
             "half_life_days": trial.suggest_int("half_life_days", 14, 365, log=True),
             "window_days": trial.suggest_categorical("window_days", WINDOWS),
             "weights": weights,
-            "alpha": round(trial.suggest_float("alpha", 0.25, 40.0, log=True), 3),
+            "alpha": round(trial.suggest_float("alpha", 0.5, 100.0, log=True), 3),
             "regularization": round(trial.suggest_float("regularization", 0.001, 0.3, log=True), 4),
             "factors": trial.suggest_categorical("factors", FACTORS),
             "iterations": trial.suggest_categorical("iterations", ITERATIONS),
