@@ -21,7 +21,7 @@ from recsys.model_settings import Recommend
 
 CARD = "card.json"
 RANKER, HELD_OUT = "ranker", "held_out"
-RANKER_FORMAT = 2
+RANKER_FORMAT = 3
 """Which rankers can be read: it grows when their files or features change."""
 TUNED = ("factors", "iterations", "regularization", "alpha", "half_life_days", "window_days", "weights")
 """Settings of the model that a champion brings along; the others stay as the shop file has them."""

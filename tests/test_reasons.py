@@ -183,7 +183,13 @@ def test_the_rounds_alone_leave_scores_behind_that_no_reasons_add_up_to():
     rows, columns = customers.search_sorted(SHOP["customer_id"]), products.search_sorted(SHOP["product_id"])
     matrix = csr_matrix((SHOP["weight"].to_numpy().astype(np.float32), (rows.to_numpy(), columns.to_numpy())))
     library = AlternatingLeastSquares(
-        factors=4, regularization=0.01, alpha=TASTES.alpha, iterations=15, num_threads=1, random_state=42, dtype=np.float32
+        factors=4,
+        regularization=0.01,
+        alpha=TASTES.alpha,
+        iterations=15,
+        num_threads=1,
+        random_state=42,
+        dtype=np.float32,
     )
     library.fit(matrix, show_progress=False)
     model = AlsModel.fit(SHOP, TASTES)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from recsys.twostage.candidates import Candidates, Sources
 from recsys.twostage.facts import facts
 from recsys.twostage.history import FACTS
+from recsys.twostage.looks import OF_CUSTOMER as LOOKS_OF_CUSTOMER
+from recsys.twostage.looks import OF_PAIR as LOOKS_OF_PAIR
+from recsys.twostage.looks import Looks
 from recsys.twostage.product_features import OF_PRODUCT, medians, of_products
 from recsys.twostage.purchases import Codes, Floats, Lines, Purchases, place_in_run
 
@@ -18,11 +21,12 @@ OF_PAIR = (
     "orders", "order_share", "orders_since", "in_last_six", "recent_90", "recent_180", "quantity",
     "days_since_first", "days_since_last", "gap_days", "due",
     "price_ratio", "quantity_ratio", "basket_ratio", "launched_since", "is_top_category",
+    *LOOKS_OF_PAIR,
 )  # fmt: skip
 """Scores of the sources; the customer's orders of the product; its price, and the quantities and sizes of the orders it
 is bought in, beside the customer's own; whether it is new since their last order."""
 
-OF_CUSTOMER = (*FACTS, "lines", "basket", "price_level", "novelty", "novelty_of_late", "mainstream")
+OF_CUSTOMER = (*FACTS, "lines", "basket", "price_level", "novelty", "novelty_of_late", "mainstream", *LOOKS_OF_CUSTOMER)
 """Facts of dbt; lines per order; usual price; share of first purchases; how popular are the products they buy."""
 
 NAMES = tuple(
@@ -44,6 +48,8 @@ class Features:
         known = facts(sources.history, purchases.customers)
         self._products = of_products(purchases)
         self._customers = _of_customers(purchases, known, self._products["buyers_90"])
+        self._looks = Looks(sources.history, purchases)
+        self._customers |= self._looks.of_customers
         self._top = _top_categories(sources, known)
 
     def of(self, pairs: Candidates) -> Floats:
@@ -100,7 +106,7 @@ class Features:
             "basket_ratio": products["log_basket"][pairs.product] - customers["log_basket"][pairs.customer],
             "launched_since": products["days_sold"][pairs.product] - customers["recency_days"][pairs.customer],
             "is_top_category": np.where((mine >= 0) & (its >= 0), mine == its, np.nan),
-        }
+        } | self._looks.of(pairs.customer, pairs.product)
 
 
 def _rank(customer: Codes, is_bought: NDArray[np.bool_], score: Floats) -> Floats:
