@@ -154,44 +154,59 @@ class Features:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What was learnt from features: the model and, if there is one, the ranker that orders candidates."""
+    """What was learnt from features: the model and, if there is one, the ranker that orders candidates.
+
+    `only_buyers`: the ranker orders the lists of those who have bought something, the model makes all others.
+    """
 
     features: Features
     model: AlsModel
     ranker: Ranker | None = None
+    only_buyers: bool = False
 
     @classmethod
-    def of(cls, features: Features, ranker: Path | None = None) -> "Learnt":
+    def of(cls, features: Features, ranker: Path | None = None, *, only_buyers: bool = False) -> "Learnt":
         """Train the model; take the ranker from a folder. Raises ModelError when either cannot be had."""
         model = AlsModel.fit(features.weighted, features.settings).with_customers(features.tasted)
         model = model.with_products(eligible(features.products), features.product_topics)
-        return cls(features, model, Ranker.load(ranker, features.settings.threads) if ranker else None)
+        return cls(features, model, Ranker.load(ranker, features.settings.threads) if ranker else None, only_buyers)
 
     @property
     def version(self) -> str:
         """Equal versions give equal lists from equal features."""
-        return self.model.version if self.ranker is None else f"{self.ranker.version}+{self.model.version}"
+        if self.ranker is None:
+            return self.model.version
+        return f"{self.ranker.version}{'-buyers' if self.only_buyers else ''}+{self.model.version}"
 
     def recommender(self, customers: pl.Series, excluded: pl.DataFrame) -> Recommender:
         """Whom to ask for individual products of these customers; pairs of `excluded` are not named."""
         if self.ranker is None:
             return self.model
-        lists = self._ranked(self.ranker, customers, excluded, max(DEPTH, self.features.settings.k))
+        ordered = self._ordered(customers)
+        lists = self._ranked(self.ranker, ordered, excluded, max(DEPTH, self.features.settings.k))
         candidates = eligible(self.features.products)
         touched = self.features.history.events.get_column("product_id").unique()
         newcomers = candidates.filter(~candidates.is_in(touched.implode()))
         if len(newcomers):
             k = self.features.settings.k
-            named = numbered(self.model.recommend(customers, candidates, excluded, k), k)
+            named = numbered(self.model.recommend(ordered, candidates, excluded, k), k)
             lists = with_newcomers(lists, named.filter(pl.col("product_id").is_in(newcomers.implode())))
         return Ranked(lists, self.model)
 
     def of_everything(self, customers: pl.Series) -> pl.DataFrame | None:
-        """What the ranker alone says of each, nothing excluded (LIST_SCHEMA, SWAP_DEPTH rows); None without one."""
+        """What the ranker alone says of each of those whose lists it orders, nothing excluded (LIST_SCHEMA, SWAP_DEPTH
+        rows); None without one."""
         if self.ranker is None:
             return None
         nothing = pl.DataFrame(schema={"customer_id": pl.String, "product_id": pl.String})
-        return self._ranked(self.ranker, customers, nothing, SWAP_DEPTH)
+        return self._ranked(self.ranker, self._ordered(customers), nothing, SWAP_DEPTH)
+
+    def _ordered(self, customers: pl.Series) -> pl.Series:
+        """Those of the customers whose lists the ranker orders."""
+        if not self.only_buyers:
+            return customers
+        buyers = self.features.interactions.filter("is_bought").get_column("customer_id").unique()
+        return customers.filter(customers.is_in(buyers.implode()))
 
     def _ranked(self, ranker: Ranker, customers: pl.Series, excluded: pl.DataFrame, n: int) -> pl.DataFrame:
         return rank_of(self.features.pool(ranker.settings), ranker, customers, excluded, n)

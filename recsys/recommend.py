@@ -45,7 +45,9 @@ def run(night: Night) -> dict[str, int | str]:
     """
     features = Features.of(night)
     settings, customers = features.settings, features.customers.get_column("customer_id")
-    learnt = Learnt.of(features, night.raw / "champion" / RANKER if night.recipe.kind == "two_stage" else None)
+    recipe = night.recipe
+    ranker = night.raw / "champion" / RANKER if recipe.kind == "two_stage" else None
+    learnt = Learnt.of(features, ranker, only_buyers=recipe.ranked == "buyers")
     learnt.model.save(night.model)
     lists = learnt.lists(customers, features.excluded)
     lists = _in_context(lists, features.customers)

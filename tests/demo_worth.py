@@ -126,6 +126,9 @@ def measured(night: Night, truth: Path, ranker: Ranker) -> Iterator[tuple[str, s
         "popular in the segment": segment_popular(segments, bought, features.popularity),
         "the model alone": Then(model, popular),
         "two stages": Then(Learnt(features, model, ranker).recommender(asked, barred), popular),
+        "two stages for buyers": Then(
+            Learnt(features, model, ranker, only_buyers=True).recommender(asked, barred), popular
+        ),
     }
     has_bought = bought.get_column("customer_id").unique()
     for name, rival in rivals.items():

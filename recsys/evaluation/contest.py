@@ -17,6 +17,12 @@ from recsys.twostage.ranker import Ranker
 
 JUDGED_BY = "ndcg"
 CHAMPION = "champion"
+CHALLENGERS = {
+    "als": "the model alone, tuned",
+    "two_stage_of_buyers": "two stages for those who have bought",
+    "two_stage": "two stages",
+}
+"""Name -> what it is; from the simplest on."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +40,15 @@ class Contestant:
             model = model_of(features.history, settings)
             models[name] = model.with_products(eligible(features.products), features.product_topics)
         ranker = Ranker.load(self.ranker, settings.threads) if self.ranker else None
-        return Learnt(replace(features, settings=settings), models[name], ranker)
+        only_buyers = self.recipe.ranked == "buyers"
+        return Learnt(replace(features, settings=settings), models[name], ranker, only_buyers)
 
 
 @dataclass(frozen=True)
 class Result:
     """`winner`: the challenger to be promoted, None when the champion stays. `scores`: per name, task and metric.
 
-    `comparisons`: two stages with the model alone, and the challenger with the champion: `one` less `other`, paired.
+    `comparisons`: challengers with simpler ones, the one that is left with the champion; `one` less `other`, paired.
     """
 
     winner: str | None
@@ -54,8 +61,9 @@ class Result:
 def contest(board: Scoreboard, contestants: dict[str, Contestant], shop: Recommend) -> Result:
     """Judge by NDCG at k of what was bought next. One of `contestants` is called `champion`.
 
-    Among the challengers `two_stage` goes before `als` only where it is better beyond noise (the 95 % interval of the
-    paired difference is above 0); the one that is left is promoted where it beats the champion beyond noise.
+    Of the challengers, in the order of CHALLENGERS, a later one goes before an earlier one only where it is better
+    beyond noise (the 95 % interval of the paired difference is above 0); the one that is left is promoted where it
+    beats the champion beyond noise.
     """
     scores: list[dict[str, Any]] = []
     judged: dict[str, pl.DataFrame] = {}
@@ -79,15 +87,16 @@ def contest(board: Scoreboard, contestants: dict[str, Contestant], shop: Recomme
         comparisons.append(found | {"mean": mean, "low": low, "high": high})
         return mean, low, high
 
-    challenger = "als"
-    if "two_stage" in judged and gain("two_stage", "als")[1] > 0:
-        challenger = "two_stage"
+    challenger, *others = (name for name in CHALLENGERS if name in judged)
+    for name in others:
+        if gain(name, challenger)[1] > 0:
+            challenger = name
     mean, low, high = gain(challenger, CHAMPION)
     said = f"NDCG {mean:+.4f} ({low:+.4f} to {high:+.4f}) against the champion on the last closed window"
-    name = {"als": "the model alone, tuned", "two_stage": "two stages"}[challenger]
-    sentence = f"The champion stays: {name} is not better beyond noise, {said}."
+    words = CHALLENGERS[challenger]
+    sentence = f"The champion stays: {words} is not better beyond noise, {said}."
     if low > 0:
-        sentence = f"Promoted: {name}, {said}."
+        sentence = f"Promoted: {words}, {said}."
     return Result(challenger if low > 0 else None, sentence, len(board.tasks[0].customers), scores, comparisons)
 
 

@@ -36,7 +36,8 @@ def run(night: Night) -> dict[str, int | str]:
     if night.shop.evaluate.nightly:
         with open_fold(night, days) as fold:
             held_out = night.raw / "champion" / HELD_OUT if night.recipe.kind == "two_stage" else None
-            scores, individuality, customers = measured(fold, held_out)
+            only_buyers = night.recipe.ranked == "buyers"
+            scores, individuality, customers = measured(fold, held_out, only_buyers=only_buyers)
     private_folder(night.evaluation)
     labels = {"run_date": night.run_date, "window_begin": begin, "window_days": days}
     table = scores.select(*(pl.lit(value).alias(name) for name, value in labels.items()), pl.all())
@@ -55,16 +56,18 @@ def run(night: Night) -> dict[str, int | str]:
     return {"window_begin": begin.isoformat(), "customers": customers, "rows": table.height, "sentence": sentence}
 
 
-def measured(fold: Fold, ranker: Path | None) -> tuple[pl.DataFrame, Individuality | None, int]:
+def measured(
+    fold: Fold, ranker: Path | None, *, only_buyers: bool = False
+) -> tuple[pl.DataFrame, Individuality | None, int]:
     """SCORES_SCHEMA of a fold, with the individuality numbers as metrics of `shipped`; these; and customers.
 
-    `ranker`: folder of the one that lists are ordered by, if any; it must know nothing of the window. Nothing bought,
-    or nothing known before: no rows.
+    `ranker`: folder of the one that lists are ordered by, if any, or those of buyers only; it must know nothing of the
+    window. Nothing bought, or nothing known before: no rows.
     """
     if fold.bought.is_empty():
         return SCORES_SCHEMA.to_frame(), None, 0
     board = Scoreboard(fold)
-    learnt = Learnt.of(board.features, ranker)
+    learnt = Learnt.of(board.features, ranker, only_buyers=only_buyers)
     scores, judged = board.scores(learnt)
     task = board.tasks[0]
     swap = Swap.of(learnt.model, board.segments, task.customers, board.seed, learnt.of_everything)

@@ -91,6 +91,8 @@ def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[st
     if has_ranker:
         two_stage = Recipe(kind="two_stage", settings=recipes["als"].recipe.settings)
         recipes["two_stage"] = Contestant(two_stage, scratch / HELD_OUT)
+        of_buyers = two_stage.model_copy(update={"ranked": "buyers"})
+        recipes["two_stage_of_buyers"] = Contestant(of_buyers, scratch / HELD_OUT)
     current = night.recipe if has_ranker else Recipe(kind="als", settings=night.recipe.settings)
     recipes["champion"] = Contestant(current, scratch / HELD_OUT if current.kind == "two_stage" else None)
     progress("tune: contest on the last closed window")

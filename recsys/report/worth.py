@@ -29,6 +29,7 @@ RIVAL_WORDS = {
 CONTEST_WORDS = {
     "champion": "The champion until then",
     "als": "The model alone, tuned",
+    "two_stage_of_buyers": "Two stages for those who have bought",
     "two_stage": "Two stages",
     **{name: words for name, words in RIVAL_WORDS.items() if name not in {SHIPPED, "als"}},
 }
@@ -58,7 +59,12 @@ class Made:
     differences: tuple[tuple[str, Range], ...] = ()
 
 
-KIND_WORDS = {"als": "the model alone", "two_stage": "two stages, candidates and a ranker that orders them"}
+KIND_WORDS = {
+    ("als", "everybody"): "the model alone",
+    ("two_stage", "everybody"): "two stages, candidates and a ranker that orders them",
+    ("two_stage", "buyers"): "two stages for those who have bought, the model alone for all others",
+}
+"""Kind of recipe, and whose lists are ranked -> what it is."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,8 @@ def _splits(scores: pl.DataFrame) -> list[tuple[str, str, list[Part]]]:
 
 def _made(night: Night) -> Made:
     card = night.raw / "champion" / CARD
-    kind = KIND_WORDS[night.recipe.kind]
+    recipe = night.recipe
+    kind = KIND_WORDS[recipe.kind, recipe.ranked]
     if not card.is_file():
         return Made(kind)
     found = read_json(card)
