@@ -157,7 +157,7 @@ def test_what_lists_were_worth_is_split_by_how_well_customers_were_known(green):
     assert "Other than in the shop file: half_life_days 100, weights.view 0.1, window_days unlimited." in card
     assert "in the window from 2026-03-03 on Lists NDCG The champion until then 50.0 % (25.0 to 75.0)" in card
     assert "Popular lately 30.0 % (25.0 to 75.0)" in card
-    assert "Two stages less the model alone, tuned 2.0 % (1.0 to 3.0)" in card
+    assert "Two stages, compared with the model alone, tuned 2.0 % (1.0 to 3.0)" in card
     known = text[text.index("By how well customers were known") : text.index("By whether products were new")]
     assert "Popular lately Own history, then popular nothing 28 50.0 % (10.0 to 90.0) 25.0 % (10.0 to 90.0)" in known
     assert known.index("nothing 28") < known.index("looked only 12"), "from the least known on"
