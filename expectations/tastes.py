@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recsys.night import Night
 
-BEST = 1.0
+BEST = 2.0
 """With two stages: so many standard deviations above the mean of a customer's scores of all products, or more."""
 ROUNDING = 1e-6
 BATCH = 100_000

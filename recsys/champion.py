@@ -58,9 +58,18 @@ def known(published: Path, run_date: date) -> dict[str, str] | None:
     return {"folder": folder.name} | {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
 
 
-def crown(published: Path, folder: Path) -> None:
-    """Let nights from now on use what is in this folder of `published/champions/`."""
-    write_json(published / "champion.json", {"folder": folder.name})
+def crown(published: Path, folder: Path) -> bool:
+    """Let nights from now on use what is in this folder of `published/champions/`.
+
+    False, and nothing changes, where what holds was found on a later night's data.
+    """
+    pointer = published / "champion.json"
+    if pointer.is_file():
+        holds = published / "champions" / read_json(pointer)["folder"] / CARD
+        if holds.is_file() and read_json(holds)["run_date"] > read_json(folder / CARD)["run_date"]:
+            return False
+    write_json(pointer, {"folder": folder.name})
+    return True
 
 
 def link(published: Path, raw: Path, entry: dict[str, str] | None) -> None:

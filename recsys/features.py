@@ -21,8 +21,8 @@ HANDED_ON: dict[str, str] = {
         ORDER BY customer_id, product_id
     """,
     "events": """
-        SELECT customer_id, product_id, order_id, kind, quantity, unit_price, occurred_at
-        FROM intermediate.int_interactions__weighted WHERE occurred_at IS NOT NULL
+        SELECT customer_id, product_id, order_id, kind, quantity, unit_price, known_at AS occurred_at
+        FROM intermediate.int_interactions__weighted
         ORDER BY customer_id, product_id, occurred_at, kind, order_id, quantity
     """,
     "products": """

@@ -92,3 +92,11 @@ def test_a_card_that_changed_stops_the_night(tmp_path: Path, spoil) -> None:
     spoil(folder / CARD)
     with pytest.raises(StageInputMissing, match=r"card\.json: gone or changed"):
         champion.link(tmp_path, tmp_path / "raw", before)
+
+
+def test_what_an_older_night_finds_takes_nothing_away_from_a_newer_one(tmp_path: Path) -> None:
+    newer = found(tmp_path, "2026-04-06-def")
+    older = found(tmp_path, "2026-03-30-abc", kind="als")
+    assert champion.known(tmp_path, NIGHT)["folder"] == newer.name
+    assert not champion.crown(tmp_path, older)
+    assert champion.crown(tmp_path, newer)

@@ -11,6 +11,7 @@ from recsys import features
 from recsys.evaluation import stage
 from recsys.evaluation.fold import open_fold
 from recsys.evaluation.scoreboard import Scoreboard
+from recsys.lists import Features
 from recsys.model_settings import Evaluate
 from recsys.night import Night
 from recsys.tables import write_parquet
@@ -19,12 +20,13 @@ DAYS = 28
 """The window begins on 2026-03-04, after Ann's order and before everybody else's."""
 
 
-def add_line(night: Night, at: str) -> None:
-    """Cat, who had nothing before the window, orders mint."""
+def add_line(night: Night, at: str, order: str = "late", quantity: int = 1) -> None:
+    """Cat, who had nothing before the window, orders mint, or sends some back."""
     path = night.raw / "order_lines.parquet"
     lines = pl.read_parquet(path)
     line = lines.filter(pl.col("customer_id") == "cat").with_columns(
-        order_id=pl.lit("late"),
+        order_id=pl.lit(order),
+        quantity=pl.lit(quantity).cast(lines.schema["quantity"]),
         product_id=pl.lit("mint"),
         ordered_at=pl.lit(datetime.fromisoformat(at)).cast(lines.schema["ordered_at"]),
     )
@@ -67,6 +69,21 @@ def test_a_line_of_the_window_changes_what_was_bought_and_nothing_that_was_known
     with open_fold(night, DAYS) as one, open_fold(other, DAYS) as two:
         assert tree(one.night.features) == tree(two.night.features)
         assert two.bought.join(one.bought, on=["customer_id", "product_id"], how="anti").rows() == [("cat", "mint")]
+
+
+def test_what_was_sent_back_under_an_order_of_its_own_was_not_bought(
+    recorded_dbt: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    night = Night(write_shop(tmp_path_factory.mktemp("returned")), RUN_DATE)
+    write_raw(night)
+    add_line(night, "2026-03-04T00:00:00")
+    add_line(night, "2026-03-09T00:00:00", "C-late", -1)
+    features.derive(night)
+    weighted = Features.of(night).history.weighted(night.recommend)
+    for frame in (weighted, Features.of(night).weighted):
+        assert frame.filter(customer_id="cat", product_id="mint").is_empty()
+    with open_fold(night, DAYS) as fold:
+        assert fold.bought.filter(customer_id="cat").rows() == [("cat", "green")]
 
 
 @pytest.mark.thorough

@@ -26,7 +26,7 @@ def interactions() -> pl.DataFrame:
 
 @settings(max_examples=tries(60), deadline=None)
 @given(seed=st.integers(0, 10_000), factors=st.integers(1, 6), count=st.integers(1, 60))
-def test_they_lie_a_deviation_above_the_mean_and_are_half_of_all_products_at_most(seed, factors, count):
+def test_they_lie_two_deviations_above_the_mean_and_are_a_fifth_of_all_products_at_most(seed, factors, count):
     random = np.random.default_rng(seed)
     customers = random.normal(size=(7, factors)).astype(np.float32)
     products = (random.normal(size=(count, factors)) ** 3 + 0.5).astype(np.float32)

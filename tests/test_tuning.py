@@ -232,7 +232,8 @@ def test_ordinary_ups_and_downs_are_no_loss(lines: list[int], since: int) -> Non
 
 
 def test_a_week_without_any_line_counts_as_none() -> None:
-    events = pl.DataFrame({"kind": "order", "occurred_at": [datetime(2026, 3, 3), datetime(2026, 3, 17)]})
+    days = [datetime(2026, 3, 3), datetime(2026, 3, 10), datetime(2026, 3, 17)]
+    events = pl.DataFrame({"kind": "order", "quantity": [1, -1, 2], "occurred_at": days})
     counted = {"2026-03-02": 1, "2026-03-09": 0, "2026-03-16": 1}
     assert lines_per_week(events) == counted
     assert lines_per_week(events, date(2026, 3, 30)) == counted | {"2026-03-23": 0, "2026-03-30": 0}

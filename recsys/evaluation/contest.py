@@ -63,7 +63,8 @@ def contest(board: Scoreboard, contestants: dict[str, Contestant], shop: Recomme
 
     Of the challengers, in the order of CHALLENGERS, a later one goes before an earlier one only where it is better
     beyond noise (the 95 % interval of the paired difference is above 0); the one that is left is promoted where it
-    beats the champion beyond noise.
+    beats the champion beyond noise. Two stages that are not better than the model alone beyond noise, neither those of
+    the champion nor new ones, give way to it. The sentence also says how what holds compares with the best simple one.
     """
     scores: list[dict[str, Any]] = []
     judged: dict[str, pl.DataFrame] = {}
@@ -72,7 +73,10 @@ def contest(board: Scoreboard, contestants: dict[str, Contestant], shop: Recomme
     for task in board.tasks:
         for name, rival in board.rivals.items():
             lists = board.listed(rival, task)
-            scores += _scores(board, task, name, lists, board.judged(task, lists))
+            values = board.judged(task, lists)
+            scores += _scores(board, task, name, lists, values)
+            if task is board.tasks[0]:
+                judged[name] = values
         for name, learnt in learners.items():
             lists = learnt.lists(task.customers, task.excluded).select("customer_id", "rank", "product_id")
             values = board.judged(task, lists)
@@ -91,13 +95,31 @@ def contest(board: Scoreboard, contestants: dict[str, Contestant], shop: Recomme
     for name in others:
         if gain(name, challenger)[1] > 0:
             challenger = name
-    mean, low, high = gain(challenger, CHAMPION)
-    said = f"NDCG {mean:+.4f} ({low:+.4f} to {high:+.4f}) against the champion on the last closed window"
-    words = CHALLENGERS[challenger]
-    sentence = f"The champion stays: {words} is not better beyond noise, {said}."
-    if low > 0:
-        sentence = f"Promoted: {words}, {said}."
-    return Result(challenger if low > 0 else None, sentence, len(board.tasks[0].customers), scores, comparisons)
+    against = gain(challenger, CHAMPION)
+    words, winner = CHALLENGERS[challenger], challenger if against[1] > 0 else None
+    sentence = f"The champion stays: {words} is not better beyond noise, {_said(against)} against the champion"
+    if winner:
+        sentence = f"Promoted: {words}, {_said(against)} against the champion"
+    elif challenger == "als" and contestants[CHAMPION].recipe.kind == "two_stage":
+        ranked = gain(CHAMPION, "als")
+        if ranked[1] <= 0:
+            winner = "als"
+            sentence = (
+                f"Back to {words}: the champion's two stages are not better beyond noise, {_said(ranked)} against it"
+            )
+    best = max(board.rivals, key=lambda name: judged[name].get_column(JUDGED_BY).sum())
+    last = gain(winner or CHAMPION, best)
+    proven = "Better" if last[1] > 0 else "Not better"
+    sentence += (
+        f" on the last closed window. {proven} beyond noise than the best simple rival, {best.replace('_', ' ')}"
+    )
+    sentence += f": {_said(last)}."
+    return Result(winner, sentence, len(board.tasks[0].customers), scores, comparisons)
+
+
+def _said(gain: tuple[float, float, float]) -> str:
+    mean, low, high = gain
+    return f"NDCG {mean:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
 def _gain(one: pl.DataFrame, other: pl.DataFrame, seed: int) -> tuple[float, float, float]:

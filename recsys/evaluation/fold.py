@@ -93,10 +93,13 @@ def _on_offer(products: str, earlier: Night) -> str:
 
 
 def orders_in(night: Night, earlier: Night, days: int) -> pl.LazyFrame:
-    """The night's events of kind order in the window of so many days after an earlier night."""
+    """The night's orders of products, returns left out, in the window of so many days after an earlier night."""
     until = night.shop.night_end(earlier.run_date + timedelta(days=days))
     return pl.scan_parquet(night.features / "events.parquet").filter(
-        pl.col("kind") == "order", pl.col("occurred_at") >= earlier.end, pl.col("occurred_at") < until
+        pl.col("kind") == "order",
+        pl.col("quantity") > 0,
+        pl.col("occurred_at") >= earlier.end,
+        pl.col("occurred_at") < until,
     )
 
 
@@ -105,10 +108,13 @@ def _bought(night: Night, earlier: Night, orders: pl.DataFrame) -> pl.DataFrame:
         pl.read_parquet(one.features / "customers.parquet").filter("may_personalise") for one in (earlier, night)
     )
     allowed = then.join(tonight, on="customer_id", how="semi")
+    pair = ["customer_id", "product_id"]
+    lines = pl.scan_parquet(night.features / "events.parquet").filter(pl.col("kind") == "order")
+    kept = lines.group_by(pair).agg(pl.col("quantity").sum()).filter(pl.col("quantity") > 0).collect()
     return (
-        orders.filter(pl.col("quantity") > 0)
-        .select("customer_id", "product_id")
+        orders.select(pair)
         .unique()
+        .join(kept, on=pair, how="semi")
         .join(allowed, on="customer_id", how="semi")
         .sort("customer_id", "product_id")
     )

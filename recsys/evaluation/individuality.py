@@ -21,7 +21,7 @@ from recsys.twostage.ranked import Ranked
 SWAPS = 5
 """Others whose taste each customer gets in turn; more make the interval narrower."""
 
-IN_DISGUISE = "Segmentation in disguise: with another customer's taste the lists hit as often."
+IN_DISGUISE = "Segmentation in disguise: with another customer's taste the lists hit as often or more."
 SEGMENT_WINS = "Individual signal, but the segment list still wins: use it."
 INDIVIDUAL_PAYS = "Individual pays offline; confirm with the control group."
 NOT_MEASURED = "Not measured: nothing to measure on, or evaluate.nightly is off."

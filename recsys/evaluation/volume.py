@@ -27,12 +27,12 @@ shop was shut is forgotten."""
 
 
 def lines_per_week(events: pl.DataFrame, through: date | None = None) -> dict[str, int]:
-    """Monday (ISO date) -> order lines of that week, ordered; of events (kind, occurred_at).
+    """Monday (ISO date) -> order lines of that week but returns, ordered; of events (kind, quantity, occurred_at).
 
     From the first week with lines to the last, or to the one of `through`; a week in between without any has 0.
     """
     counted = (
-        events.filter(pl.col("kind") == "order")
+        events.filter(pl.col("kind") == "order", pl.col("quantity") > 0)
         .group_by(monday=pl.col("occurred_at").dt.truncate("1w").dt.date())
         .len()
         .sort("monday")

@@ -69,8 +69,9 @@ def run(night: Night, progress: Callable[[str], None] = log.info) -> dict[str, i
             )
         card = _held(night, usable, scratch, progress)
     folder = _keep(night, card, scratch)
-    champion.crown(night.published, folder)
     log.info("tune: %s", card["sentence"])
+    if not champion.crown(night.published, folder):
+        log.warning("tune: nights go on with the champion that was found on a later night than %s.", night.run_date)
     return {
         "champion": card["champion"]["kind"],
         "sentence": card["sentence"],
@@ -93,17 +94,20 @@ def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[st
         recipes["two_stage"] = Contestant(two_stage, scratch / HELD_OUT)
         of_buyers = two_stage.model_copy(update={"ranked": "buyers"})
         recipes["two_stage_of_buyers"] = Contestant(of_buyers, scratch / HELD_OUT)
-    current = night.recipe if has_ranker else Recipe(kind="als", settings=night.recipe.settings)
-    recipes["champion"] = Contestant(current, scratch / HELD_OUT if current.kind == "two_stage" else None)
+    current = night.recipe
+    held_out = (scratch if has_ranker else night.raw / "champion") / HELD_OUT
+    recipes["champion"] = Contestant(current, held_out if current.kind == "two_stage" else None)
     progress("tune: contest on the last closed window")
     board = Scoreboard(last)
     result = contest(board, recipes, night.shop.recommend)
     weeks = lines_per_week(pl.read_parquet(night.features / "events.parquet"), night.run_date)
     windows = [orders_in(night, fold.night, fold.days).collect().height for fold in folds]
     fault = degradation(weeks, _weeks_of_champion(night), windows, last.days)
+    if not result.customers:
+        fault = fault or "nobody bought anything in the last window that is on offer"
     promoted = result.winner if fault is None else None
     kept = recipes[promoted].recipe if promoted else current
-    if kept.kind == "two_stage":
+    if kept.kind == "two_stage" and has_ranker and fault is None:
         newest_lesson = examples(board.features.pool(settings), last.bought, settings)
         _trained([newest_lesson, *lessons], settings, scratch / RANKER, progress)
     card = card_of(night, last, len(folds), kept, promoted, result, trials)

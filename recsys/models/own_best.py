@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int32]
 
-DEVIATIONS = 1.0
-"""So far above the mean of a customer's scores a product is among their best: half of all products at the most, and far
-fewer where few products stand out."""
+DEVIATIONS = 2.0
+"""So far above the mean of a customer's scores a product is among their best: a fifth of all products at the most, and
+far fewer where few products stand out."""
 BATCH = 200_000
 
 

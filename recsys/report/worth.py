@@ -175,7 +175,7 @@ def _made(night: Night) -> Made:
         tuple((words, ndcg[name]) for name, words in CONTEST_WORDS.items() if name in ndcg),
         tuple(
             (
-                f"{CONTEST_WORDS[it['one']]} less {CONTEST_WORDS[it['other']].lower()}",
+                f"{CONTEST_WORDS[it['one']]}, compared with {CONTEST_WORDS[it['other']].lower()}",
                 (it["mean"], it["low"], it["high"]),
             )
             for it in found.get("comparisons", [])

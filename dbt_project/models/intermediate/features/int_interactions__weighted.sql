@@ -35,7 +35,8 @@ orders as (
             sum(cast(quantity as decimal(18, 0)) * unit_price) filter (where quantity > 0 and unit_price is not null)
             / nullif(sum(quantity) filter (where quantity > 0 and unit_price is not null), 0) as decimal(18, 4)
         ) as unit_price,
-        min(ordered_at) filter (where quantity > 0) as occurred_at
+        min(ordered_at) filter (where quantity > 0) as occurred_at,
+        min(ordered_at) as known_at
     from order_lines
     where customer_id is not null
     group by order_id, customer_id, product_id
@@ -44,10 +45,11 @@ orders as (
 
 interactions as (
 
-    select customer_id, product_id, order_id, kind, cast(quantity as bigint) as quantity, unit_price, occurred_at
+    select
+        customer_id, product_id, order_id, kind, cast(quantity as bigint) as quantity, unit_price, occurred_at, known_at
     from orders
     union all
-    select customer_id, product_id, null, event_type, 0, null, occurred_at
+    select customer_id, product_id, null, event_type, 0, null, occurred_at, occurred_at
     from web_events
     where event_type in ('cart', 'wishlist', 'view')
 
@@ -82,7 +84,8 @@ final as (
                 )
             ) as bigint
         ) as weight_millionths,
-        interactions.occurred_at
+        interactions.occurred_at,
+        interactions.known_at
     from interactions
     inner join products on interactions.product_id = products.product_id
     cross join settings
