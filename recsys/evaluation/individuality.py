@@ -18,10 +18,13 @@ from recsys.models.recommender import LIST_SCHEMA, Recommender
 from recsys.ranking import numbered
 from recsys.twostage.ranked import Ranked
 
+FEWEST = 30
+"""Of fewer customers who bought anything no sentence is made: their interval says next to nothing."""
 SWAPS = 5
 """Others whose taste each customer gets in turn; more make the interval narrower."""
 
 IN_DISGUISE = "Segmentation in disguise: with another customer's taste the lists hit as often or more."
+AND_SEGMENT_WINS = " The segment list wins: use it."
 SEGMENT_WINS = "Individual signal, but the segment list still wins: use it."
 INDIVIDUAL_PAYS = "Individual pays offline; confirm with the control group."
 NOT_MEASURED = "Not measured: nothing to measure on, or evaluate.nightly is off."
@@ -40,7 +43,7 @@ class Individuality:
         if self.gain[1] is None or self.lift[1] is None:
             return NOT_MEASURED
         if self.gain[1] <= 0:
-            return IN_DISGUISE
+            return IN_DISGUISE + (AND_SEGMENT_WINS if (self.lift[2] or 0) < 0 else "")
         return INDIVIDUAL_PAYS if self.lift[1] > 0 else SEGMENT_WINS
 
 

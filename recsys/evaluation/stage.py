@@ -9,7 +9,7 @@ import polars as pl
 
 from recsys.champion import HELD_OUT
 from recsys.evaluation.fold import Fold, open_fold
-from recsys.evaluation.individuality import NOT_MEASURED, Individuality, Swap, lift_over_segment
+from recsys.evaluation.individuality import FEWEST, NOT_MEASURED, Individuality, Swap, lift_over_segment
 from recsys.evaluation.scoreboard import SCORES_SCHEMA, SEGMENT, SHIPPED, Scoreboard, labelled
 from recsys.files import private_folder, write_json
 from recsys.lists import Learnt
@@ -43,6 +43,8 @@ def run(night: Night) -> dict[str, int | str]:
     table = scores.select(*(pl.lit(value).alias(name) for name, value in labels.items()), pl.all())
     write_parquet(table.cast(TABLE_SCHEMA).match_to_schema(TABLE_SCHEMA), night.evaluation / "scores.parquet")
     sentence = individuality.sentence if individuality else NOT_MEASURED
+    if individuality and customers < FEWEST:
+        sentence = f"Not judged: {customers} customers bought anything in the window, {FEWEST} are needed."
     write_json(
         night.evaluation / "card.json",
         {
