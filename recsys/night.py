@@ -20,7 +20,7 @@
     decisions/*.parquet            what dbt decided: decisions and the export tables
     files/<channel>/               finished files, not yet under a final name
     gate/verdict.json              what was checked, bound to the hashes of the files
-    stages/                        the only files that differ between reruns: <stage>.json, seconds and counts of each
+    stages/                        differ between reruns, as the page does: <stage>.json, seconds and counts of each
                                    stage; export_<channel>.attempt, the number of the newest attempt
     page/index.html                the audience page
   published/

@@ -1,6 +1,6 @@
 """Alternating least squares for implicit feedback (Hu, Koren, Volinsky 2008), computed by the `implicit` library.
 
-Only this module and `als_training` talk to it. What is cleaned here: products that fill up short lists (score
+Only this module and `als_training` talk to its ALS. What is cleaned here: products that fill up short lists (score
 -3.4e38, or product 0 at score 0), arbitrary products for customers without history, the order of ties, and files that
 differ with the number of threads. Confidence is alpha x weight. BLAS runs on one thread: faster, and the same bytes
 everywhere.
