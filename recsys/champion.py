@@ -35,8 +35,8 @@ class Recipe(BaseModel):
     kind: Literal["als", "two_stage"] = "als"
     settings: dict[str, Any] = {}
     """Those of TUNED that differ from the shop file's; empty: the argued defaults."""
-    ranked: Literal["everybody", "buyers"] = "everybody"
-    """Whose lists a ranker orders. Who never bought anything may be served better by the model alone."""
+    only_buyers: bool = False
+    """The ranker orders the lists of those who have bought something; the model alone makes all others."""
 
     def over(self, recommend: Recommend) -> Recommend:
         """A shop file's settings with the recipe's in their place."""

@@ -47,7 +47,7 @@ def run(night: Night) -> dict[str, int | str]:
     settings, customers = features.settings, features.customers.get_column("customer_id")
     recipe = night.recipe
     ranker = night.raw / "champion" / RANKER if recipe.kind == "two_stage" else None
-    learnt = Learnt.of(features, ranker, only_buyers=recipe.ranked == "buyers")
+    learnt = Learnt.of(features, ranker, only_buyers=recipe.only_buyers)
     learnt.model.save(night.model)
     lists = learnt.lists(customers, features.excluded)
     lists = _in_context(lists, features.customers)

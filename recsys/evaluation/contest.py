@@ -1,6 +1,7 @@
 """Who is to be champion: recipes for lists, held against each other and simple rivals on one closed window."""
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,7 @@ class Contestant:
             model = model_of(features.history, settings)
             models[name] = model.with_products(eligible(features.products), features.product_topics)
         ranker = Ranker.load(self.ranker, settings.threads) if self.ranker else None
-        only_buyers = self.recipe.ranked == "buyers"
-        return Learnt(replace(features, settings=settings), models[name], ranker, only_buyers)
+        return Learnt(replace(features, settings=settings), models[name], ranker, self.recipe.only_buyers)
 
 
 @dataclass(frozen=True)
@@ -71,62 +71,53 @@ def contest(board: Scoreboard, contestants: dict[str, Contestant], shop: Recomme
     models: dict[str, AlsModel] = {}
     learners = {name: contestant.learnt(board.features, shop, models) for name, contestant in contestants.items()}
     for task in board.tasks:
-        for name, rival in board.rivals.items():
-            lists = board.listed(rival, task)
+        rivals = ((name, board.listed(rival, task)) for name, rival in board.rivals.items())
+        learnt = ((name, one.lists(task.customers, task.excluded)) for name, one in learners.items())
+        for name, lists in chain(rivals, learnt):
             values = board.judged(task, lists)
             scores += _scores(board, task, name, lists, values)
             if task is board.tasks[0]:
-                judged[name] = values
-        for name, learnt in learners.items():
-            lists = learnt.lists(task.customers, task.excluded).select("customer_id", "rank", "product_id")
-            values = board.judged(task, lists)
-            scores += _scores(board, task, name, lists, values)
-            if task is board.tasks[0]:
-                judged[name] = values
+                judged[name] = values.select("customer_id", JUDGED_BY)
+    has_ranker = contestants[CHAMPION].recipe.kind == "two_stage"
+    winner, sentence, comparisons = verdict(judged, list(board.rivals), board.seed, has_ranker=has_ranker)
+    found = {"task": board.tasks[0].name, "metric": JUDGED_BY}
+    return Result(winner, sentence, len(board.tasks[0].customers), scores, [found | one for one in comparisons])
+
+
+def verdict(
+    judged: dict[str, pl.DataFrame], rivals: list[str], seed: int, *, has_ranker: bool
+) -> tuple[str | None, str, list[dict[str, Any]]]:
+    """Winner, sentence and comparisons of `judged`: name -> customer_id and how good the list was, the same customers.
+
+    `rivals` are the names of the simple ones; `has_ranker`: the champion is of two stages.
+    """
     comparisons: list[dict[str, Any]] = []
 
-    def gain(one: str, other: str) -> tuple[float, float, float]:
-        mean, low, high = (round(value, 6) for value in _gain(judged[one], judged[other], board.seed))
-        found = {"one": one, "other": other, "task": board.tasks[0].name, "metric": JUDGED_BY}
-        comparisons.append(found | {"mean": mean, "low": low, "high": high})
-        return mean, low, high
+    def gain(one: str, other: str) -> tuple[float, str]:
+        """The low end of `one` less `other`, and all of it in words."""
+        found = paired_intervals(judged[one], judged[other], seed).select("mean", "low", "high").row(0)
+        mean, low, high = (round(value or 0.0, 6) for value in found)
+        comparisons.append({"one": one, "other": other, "mean": mean, "low": low, "high": high})
+        return low, f"NDCG {mean:+.4f} ({low:+.4f} to {high:+.4f})"
 
     challenger, *others = (name for name in CHALLENGERS if name in judged)
     for name in others:
-        if gain(name, challenger)[1] > 0:
+        if gain(name, challenger)[0] > 0:
             challenger = name
-    against = gain(challenger, CHAMPION)
-    words, winner = CHALLENGERS[challenger], challenger if against[1] > 0 else None
-    sentence = f"The champion stays: {words} is not better beyond noise, {_said(against)} against the champion"
-    if winner:
-        sentence = f"Promoted: {words}, {_said(against)} against the champion"
-    elif challenger == "als" and contestants[CHAMPION].recipe.kind == "two_stage":
-        ranked = gain(CHAMPION, "als")
-        if ranked[1] <= 0:
-            winner = "als"
-            sentence = (
-                f"Back to {words}: the champion's two stages are not better beyond noise, {_said(ranked)} against it"
-            )
-    best = max(board.rivals, key=lambda name: judged[name].get_column(JUDGED_BY).sum())
-    last = gain(winner or CHAMPION, best)
-    proven = "Better" if last[1] > 0 else "Not better"
-    sentence += (
-        f" on the last closed window. {proven} beyond noise than the best simple rival, {best.replace('_', ' ')}"
+    words, (low, said) = CHALLENGERS[challenger], gain(challenger, CHAMPION)
+    winner, first = None, f"The champion stays: {words} is not better beyond noise, {said} against the champion"
+    if low > 0:
+        winner, first = challenger, f"Promoted: {words}, {said} against the champion"
+    elif challenger == "als" and has_ranker:
+        low, said = gain(CHAMPION, "als")
+        if low <= 0:
+            winner, first = "als", f"Back to {words}: the champion's two stages are not better beyond noise, {said}"
+    best = max(rivals, key=lambda name: judged[name].get_column(JUDGED_BY).sum())
+    low, said = gain(winner or CHAMPION, best)
+    second = (
+        f"{'Better' if low > 0 else 'Not better'} beyond noise than the best simple rival, {best.replace('_', ' ')}"
     )
-    sentence += f": {_said(last)}."
-    return Result(winner, sentence, len(board.tasks[0].customers), scores, comparisons)
-
-
-def _said(gain: tuple[float, float, float]) -> str:
-    mean, low, high = gain
-    return f"NDCG {mean:+.4f} ({low:+.4f} to {high:+.4f})"
-
-
-def _gain(one: pl.DataFrame, other: pl.DataFrame, seed: int) -> tuple[float, float, float]:
-    columns = ("customer_id", JUDGED_BY)
-    found = paired_intervals(one.select(columns), other.select(columns), seed)
-    mean, low, high = found.select("mean", "low", "high").row(0)
-    return (mean or 0.0, low or 0.0, high or 0.0)
+    return winner, f"{first} on the last closed window. {second}: {said}.", comparisons
 
 
 def _scores(

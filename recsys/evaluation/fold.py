@@ -19,6 +19,7 @@ from recsys.database import connect, copy_to_parquet, literal, quoted
 from recsys.errors import StageInputMissing
 from recsys.files import private_folder
 from recsys.ingest.assemble import write_settings
+from recsys.models.matrix import PAIR
 from recsys.night import Night
 
 STATEMENTS = ("consents", "suppressions")
@@ -108,13 +109,12 @@ def _bought(night: Night, earlier: Night, orders: pl.DataFrame) -> pl.DataFrame:
         pl.read_parquet(one.features / "customers.parquet").filter("may_personalise") for one in (earlier, night)
     )
     allowed = then.join(tonight, on="customer_id", how="semi")
-    pair = ["customer_id", "product_id"]
     lines = pl.scan_parquet(night.features / "events.parquet").filter(pl.col("kind") == "order")
-    kept = lines.group_by(pair).agg(pl.col("quantity").sum()).filter(pl.col("quantity") > 0).collect()
+    kept = lines.group_by(PAIR).agg(pl.col("quantity").sum()).filter(pl.col("quantity") > 0).collect()
     return (
-        orders.select(pair)
+        orders.select(PAIR)
         .unique()
-        .join(kept, on=pair, how="semi")
+        .join(kept, on=PAIR, how="semi")
         .join(allowed, on="customer_id", how="semi")
         .sort("customer_id", "product_id")
     )

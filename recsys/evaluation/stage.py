@@ -36,8 +36,7 @@ def run(night: Night) -> dict[str, int | str]:
     if night.shop.evaluate.nightly:
         with open_fold(night, days) as fold:
             held_out = night.raw / "champion" / HELD_OUT if night.recipe.kind == "two_stage" else None
-            only_buyers = night.recipe.ranked == "buyers"
-            scores, individuality, customers = measured(fold, held_out, only_buyers=only_buyers)
+            scores, individuality, customers = measured(fold, held_out, only_buyers=night.recipe.only_buyers)
     private_folder(night.evaluation)
     labels = {"run_date": night.run_date, "window_begin": begin, "window_days": days}
     table = scores.select(*(pl.lit(value).alias(name) for name, value in labels.items()), pl.all())

@@ -92,7 +92,7 @@ def _held(night: Night, folds: list[Fold], scratch: Path, progress: Callable[[st
     if has_ranker:
         two_stage = Recipe(kind="two_stage", settings=recipes["als"].recipe.settings)
         recipes["two_stage"] = Contestant(two_stage, scratch / HELD_OUT)
-        of_buyers = two_stage.model_copy(update={"ranked": "buyers"})
+        of_buyers = two_stage.model_copy(update={"only_buyers": True})
         recipes["two_stage_of_buyers"] = Contestant(of_buyers, scratch / HELD_OUT)
     current = night.recipe
     held_out = (scratch if has_ranker else night.raw / "champion") / HELD_OUT

@@ -60,11 +60,11 @@ class Made:
 
 
 KIND_WORDS = {
-    ("als", "everybody"): "the model alone",
-    ("two_stage", "everybody"): "two stages, candidates and a ranker that orders them",
-    ("two_stage", "buyers"): "two stages for those who have bought, the model alone for all others",
+    ("als", False): "the model alone",
+    ("two_stage", False): "two stages, candidates and a ranker that orders them",
+    ("two_stage", True): "two stages for those who have bought, the model alone for all others",
 }
-"""Kind of recipe, and whose lists are ranked -> what it is."""
+"""Kind of recipe, and whether its ranker is for buyers alone -> what it is."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _splits(scores: pl.DataFrame) -> list[tuple[str, str, list[Part]]]:
 def _made(night: Night) -> Made:
     card = night.raw / "champion" / CARD
     recipe = night.recipe
-    kind = KIND_WORDS[recipe.kind, recipe.ranked]
+    kind = KIND_WORDS[recipe.kind, recipe.only_buyers]
     if not card.is_file():
         return Made(kind)
     found = read_json(card)

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from recsys.model_settings import Recommend
 from recsys.twostage.history import History
 from recsys.twostage.neighbours import alike, dense_highest, highest, together
-from recsys.twostage.purchases import Codes, Floats, Purchases
+from recsys.twostage.purchases import Codes, Floats, Purchases, is_among
 from recsys.twostage.tastes import Tastes, learn
 
 Result = TypeVar("Result")
@@ -108,7 +108,7 @@ class Sources:
         )
         keys.sort()
         keys = keys[np.r_[True, keys[1:] != keys[:-1]][: len(keys)]]
-        keys = keys[~_is_among(keys, np.sort(_keys(barred)))]
+        keys = keys[~is_among(keys, np.sort(_keys(barred)))]
         row, column = (keys // products).astype(np.int32), (keys % products).astype(np.int32)
         tastes, mine = self.tastes, self.tastes.customers[customers]
         return Candidates(
@@ -121,7 +121,7 @@ class Sources:
 
     def _entries(self, customers: Codes, products: Codes) -> NDArray[np.int64]:
         keys = customers.astype(np.int64) << 32 | products
-        return np.where(_is_among(keys, self._keys), np.searchsorted(self._keys, keys), -1)
+        return np.where(is_among(keys, self._keys), np.searchsorted(self._keys, keys), -1)
 
     def _bought(self, customers: Codes) -> NDArray[np.int64]:
         """Keys (row x products + product) of the eligible products that each customer bought most, of late."""
@@ -167,14 +167,6 @@ def _read(matrices: Iterable[csr_matrix], shape: tuple[int, int], keys: NDArray[
         dense[places] = matrix.data
         yield dense[keys]
         dense[places] = 0
-
-
-def _is_among(keys: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of the keys are among the ascending known ones."""
-    place = np.searchsorted(known, keys)
-    found: NDArray[np.bool_] = place < len(known)
-    found[found] = known[place[found]] == keys[found]
-    return found
 
 
 def _rows(matrix: csr_matrix) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from recsys.models.matrix import positions
 from recsys.twostage.history import DAY, History
-from recsys.twostage.purchases import Codes, Floats, Purchases
+from recsys.twostage.purchases import Codes, Floats, Purchases, is_among
 from recsys.vocabulary import Interaction
 
 OF_PAIR = ("views", "wishes", "days_since_seen")
@@ -44,11 +44,10 @@ class Looks:
     def of(self, customers: Codes, products: Codes) -> dict[str, Floats]:
         """OF_PAIR of these pairs."""
         keys = customers.astype(np.int64) * self._products + products
-        place = np.searchsorted(self._keys, keys)
-        is_seen = place < len(self._keys)
-        is_seen[is_seen] = self._keys[place[is_seen]] == keys[is_seen]
+        is_seen = is_among(keys, self._keys)
+        place = np.searchsorted(self._keys, keys[is_seen])
         found = {}
         for name, values, missing in zip(OF_PAIR, self._values, (0, 0, np.nan), strict=True):
             found[name] = np.full(len(keys), missing, dtype=np.float32)
-            found[name][is_seen] = values[place[is_seen]]
+            found[name][is_seen] = values[place]
         return found

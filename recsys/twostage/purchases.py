@@ -139,6 +139,14 @@ def place_in_run(keys: NDArray[np.int32] | NDArray[np.int64]) -> Codes:
     return (np.arange(len(keys)) - np.repeat(starts, lengths)).astype(np.int32)
 
 
+def is_among(keys: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the keys are among the ascending known ones."""
+    place = np.searchsorted(known, keys)
+    found: NDArray[np.bool_] = place < len(known)
+    found[found] = known[place[found]] == keys[found]
+    return found
+
+
 def _bought(lines: Lines, customers: int) -> Bought:
     key = lines.customer.astype(np.int64) << 32 | lines.product
     starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])[: len(key)]

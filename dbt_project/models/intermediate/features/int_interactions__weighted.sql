@@ -36,7 +36,7 @@ orders as (
             / nullif(sum(quantity) filter (where quantity > 0 and unit_price is not null), 0) as decimal(18, 4)
         ) as unit_price,
         min(ordered_at) filter (where quantity > 0) as occurred_at,
-        min(ordered_at) as known_at
+        coalesce(min(ordered_at) filter (where quantity > 0), min(ordered_at)) as known_at
     from order_lines
     where customer_id is not null
     group by order_id, customer_id, product_id
