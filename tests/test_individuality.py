@@ -9,6 +9,7 @@ from thorough import tries
 
 from recsys.evaluation.individuality import (
     AND_SEGMENT_WINS,
+    FEWEST,
     IN_DISGUISE,
     INDIVIDUAL_PAYS,
     NOT_MEASURED,
@@ -79,7 +80,7 @@ def measured(own: float, ranker: str | None = None) -> Individuality:
         return accuracy(numbered(recommender.recommend(everybody, products, nobody, K), K), after, everybody, K)
 
     lift = lift_over_segment(judged(Then(model, popular)), judged(in_segment), seed=1)
-    return Individuality(*(frame.select("mean", "low", "high").row(0) for frame in (gain, lift)))
+    return Individuality(len(everybody), *(frame.select("mean", "low", "high").row(0) for frame in (gain, lift)))
 
 
 def test_without_taste_of_their_own_the_gain_is_nothing_and_the_sentence_says_so() -> None:
@@ -114,7 +115,8 @@ def test_a_ranker_is_what_is_swapped_where_there_is_one() -> None:
     ],
 )
 def test_the_sentence_follows_from_the_intervals(gain, lift, sentence) -> None:
-    assert Individuality(gain, lift).sentence == sentence
+    assert Individuality(FEWEST, gain, lift).sentence == sentence
+    assert Individuality(FEWEST - 1, gain, lift).sentence.startswith(f"Not judged: {FEWEST - 1} customers")
 
 
 @settings(max_examples=tries(50), deadline=None)

@@ -32,14 +32,20 @@ NOT_MEASURED = "Not measured: nothing to measure on, or evaluate.nightly is off.
 
 @dataclass(frozen=True)
 class Individuality:
-    """`gain` and `lift` are (mean, low, high) in hit rate, null where there is nothing to measure."""
+    """`gain` and `lift` are (mean, low, high) in hit rate, null where there is nothing to measure.
 
+    `customers`: how many bought anything in the window.
+    """
+
+    customers: int
     gain: tuple[float | None, float | None, float | None]
     lift: tuple[float | None, float | None, float | None]
 
     @property
     def sentence(self) -> str:
-        """What follows from the two numbers; noise counts as nothing."""
+        """What follows from the two numbers; noise counts as nothing, and few customers are not judged."""
+        if self.customers < FEWEST:
+            return f"Not judged: {self.customers} customers bought anything in the window, {FEWEST} are needed."
         if self.gain[1] is None or self.lift[1] is None:
             return NOT_MEASURED
         if self.gain[1] <= 0:

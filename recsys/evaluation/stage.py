@@ -9,7 +9,7 @@ import polars as pl
 
 from recsys.champion import HELD_OUT
 from recsys.evaluation.fold import Fold, open_fold
-from recsys.evaluation.individuality import FEWEST, NOT_MEASURED, Individuality, Swap, lift_over_segment
+from recsys.evaluation.individuality import NOT_MEASURED, Individuality, Swap, lift_over_segment
 from recsys.evaluation.scoreboard import SCORES_SCHEMA, SEGMENT, SHIPPED, Scoreboard, labelled
 from recsys.files import private_folder, write_json
 from recsys.lists import Learnt
@@ -32,18 +32,17 @@ def run(night: Night) -> dict[str, int | str]:
     days = night.shop.evaluate.window_days
     begin = night.run_date - timedelta(days=days - 1)
     shutil.rmtree(night.evaluation, ignore_errors=True)  # what an earlier attempt measured is no answer for this one
-    scores, individuality, customers = SCORES_SCHEMA.to_frame(), None, 0
+    scores, individuality = SCORES_SCHEMA.to_frame(), None
     if night.shop.evaluate.nightly:
         with open_fold(night, days) as fold:
             held_out = night.raw / "champion" / HELD_OUT if night.recipe.kind == "two_stage" else None
-            scores, individuality, customers = measured(fold, held_out, only_buyers=night.recipe.only_buyers)
+            scores, individuality = measured(fold, held_out, only_buyers=night.recipe.only_buyers)
     private_folder(night.evaluation)
     labels = {"run_date": night.run_date, "window_begin": begin, "window_days": days}
     table = scores.select(*(pl.lit(value).alias(name) for name, value in labels.items()), pl.all())
     write_parquet(table.cast(TABLE_SCHEMA).match_to_schema(TABLE_SCHEMA), night.evaluation / "scores.parquet")
     sentence = individuality.sentence if individuality else NOT_MEASURED
-    if individuality and customers < FEWEST:
-        sentence = f"Not judged: {customers} customers bought anything in the window, {FEWEST} are needed."
+    customers = individuality.customers if individuality else 0
     write_json(
         night.evaluation / "card.json",
         {
@@ -59,14 +58,14 @@ def run(night: Night) -> dict[str, int | str]:
 
 def measured(
     fold: Fold, ranker: Path | None, *, only_buyers: bool = False
-) -> tuple[pl.DataFrame, Individuality | None, int]:
-    """SCORES_SCHEMA of a fold, with the individuality numbers as metrics of `shipped`; these; and customers.
+) -> tuple[pl.DataFrame, Individuality | None]:
+    """SCORES_SCHEMA of a fold, with the individuality numbers as metrics of `shipped`; and these.
 
     `ranker`: folder of the one that lists are ordered by, if any, or those of buyers only; it must know nothing of the
     window. Nothing bought, or nothing known before: no rows.
     """
     if fold.bought.is_empty():
-        return SCORES_SCHEMA.to_frame(), None, 0
+        return SCORES_SCHEMA.to_frame(), None
     board = Scoreboard(fold)
     learnt = Learnt.of(board.features, ranker, only_buyers=only_buyers)
     scores, judged = board.scores(learnt)
@@ -76,5 +75,7 @@ def measured(
     lift = lift_over_segment(judged[task.name, SHIPPED], judged[task.name, SEGMENT], board.seed)
     numbers = [(one.name, gain) for one, gain in zip(board.tasks, gains, strict=True)] + [(task.name, lift)]
     rows = [labelled(found, name, SHIPPED, "everybody", "") for name, found in numbers]
-    individuality = Individuality(*(frame.select("mean", "low", "high").row(0) for frame in (gains[0], lift)))
-    return pl.concat([scores, *rows]), individuality, len(task.customers)
+    individuality = Individuality(
+        len(task.customers), *(frame.select("mean", "low", "high").row(0) for frame in (gains[0], lift))
+    )
+    return pl.concat([scores, *rows]), individuality
